@@ -1,0 +1,42 @@
+// Outcome: what one simulated training iteration gives. An infeasible plan is a value, not an error.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sim/base/ids.h"
+#include "sim/base/units.h"
+#include "sim/cluster/cluster.h"
+
+namespace soapbox {
+
+struct Report {
+  Duration iteration_time;
+  double samples_per_s = 0;
+  double samples_per_s_per_device = 0;
+  // Bytes moved by transfers, counted as the published figures count them: a parameter server's own
+  // replica pushes and pulls too, so data parallelism moves 2 N W (FlexFlow Fig 7b, OptCNN Fig 8).
+  Bytes communication;
+  Bytes network;  // of those, the bytes that leave their device
+  Duration compute_total;              // summed over all devices
+  IdVector<DeviceId, Duration> busy;   // compute time of each device
+  uint64_t tasks = 0;
+  uint64_t events = 0;
+  std::string provenance;    // where the costs come from
+  uint64_t trace_hash = 0;   // over every task's start and end: equal runs, equal hashes
+};
+
+struct Infeasible {
+  enum class Reason : uint8_t { kOutOfMemory, kDeadlock };
+  Reason reason = Reason::kDeadlock;
+  DeviceId device;
+  std::string component;  // what does not fit, or what waits
+  Bytes needed;
+  Bytes available;
+};
+
+using Outcome = std::variant<Report, Infeasible>;
+
+}  // namespace soapbox
