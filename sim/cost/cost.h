@@ -5,19 +5,16 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <vector>
 
 #include "sim/base/ids.h"
 #include "sim/base/result.h"
 #include "sim/base/units.h"
 #include "sim/cluster/cluster.h"
+#include "sim/cost/profile.h"
+#include "sim/cost/work.h"
 #include "sim/model/graph.h"
 
 namespace soapbox {
-
-// From best to worst.
-enum class Provenance : uint8_t { kMeasured, kInterpolated, kCalibratedRoofline, kDatasheet };
-std::string to_string(Provenance provenance);
 
 struct OpCost {
   Duration forward;
@@ -27,25 +24,21 @@ struct OpCost {
   Duration backward() const { return backward_input + backward_weight; }
 };
 
-using Extents = std::array<int64_t, kMaxDims>;  // of a piece, per iteration dimension
-
-// A matrix product as cost models see it: batch x (m x k) (k x n).
-struct Gemm {
-  int64_t batch = 1;
-  int64_t m = 0;
-  int64_t n = 0;
-  int64_t k = 0;
-};
-// The product a piece amounts to; m = 0 for operators that are bound by memory alone.
-Gemm gemm_of(const Operator& op, const Extents& extents);
-
 // The costs of one model on one cluster: immutable, pure, safe to share between threads.
-// Every figure comes from a measured table where one covers the piece, else from the calibrated
-// roofline of the device's profile, scaled by the anchors (published one-device iteration times of
-// whole models) where the profile has them, else from the datasheet.
+//
+// Every figure comes from a measured table where one covers the piece, else from the roofline
+// (roofline.h) of the device's profile, else from the same roofline with datasheet figures.
+//
+// Anchors. Where the profile has the published one-device iteration time of this model, the
+// roofline is scaled by ONE factor for the model and the hardware, so that a single device with the
+// anchor's batch takes exactly that time: forward and backward of every operator, one update of
+// every weight. The factor multiplies the time a kernel runs, not its launch, and no measured
+// figure. A model without an anchor gets the geometric mean of the factors of those
+// `reference_factors` it is told.
 class Costs {
  public:
-  // Profiles by hardware name; `profiles` may lack a device, which then falls back to its datasheet.
+  // Profiles by hardware name; `profiles` may lack a device, which then falls back to its
+  // datasheet.
   static Result<Costs> make(const Model& model, const Cluster& cluster,
                             const std::map<std::string, Profile>& profiles);
 
@@ -55,8 +48,20 @@ class Costs {
   // Summing `inputs` buffers of `size` bytes each into one of them.
   Duration sum(Bytes size, size_t inputs, HardwareId hardware) const;
   // The worst provenance over all operators, and one line that says what it rests on.
-  Provenance provenance() const;
-  std::string provenance_text() const;
+  Provenance provenance() const { return provenance_; }
+  const std::string& provenance_text() const { return provenance_text_; }
+  // What the roofline of this model is multiplied with on that hardware.
+  double anchor_factor(HardwareId hardware) const { return devices_[hardware].factor; }
+
+ private:
+  struct DeviceCosts {
+    Roofline roofline;
+    double factor = 1.0;
+    Provenance provenance = Provenance::kDatasheet;
+  };
+  IdVector<HardwareId, DeviceCosts> devices_;
+  Provenance provenance_ = Provenance::kDatasheet;
+  std::string provenance_text_;
 };
 
 }  // namespace soapbox

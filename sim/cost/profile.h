@@ -1,0 +1,40 @@
+// What is known about one kind of device: the figures of its roofline and where they come from, the
+// anchors, and its measured table. Read from scenarios/profiles/HARDWARE.toml.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/base/result.h"
+#include "sim/base/units.h"
+#include "sim/cost/roofline.h"
+
+namespace soapbox {
+
+class MeasuredTable;
+
+// From best to worst.
+enum class Provenance : uint8_t { kMeasured, kInterpolated, kCalibratedRoofline, kDatasheet };
+std::string to_string(Provenance provenance);
+
+// A published iteration time of a whole model on one such device.
+struct Anchor {
+  std::string model;
+  int64_t batch = 0;
+  Duration iteration_time;
+  std::string source;
+};
+
+struct Profile {
+  std::string hardware;  // an id of the hardware catalogue
+  std::string source;    // what the figures rest on, in one line
+  RooflineShape shape;
+  std::vector<Anchor> anchors;
+  double unanchored_scale = 1.0;  // for models without an anchor: geometric mean of the factors
+  std::shared_ptr<const MeasuredTable> table;  // null: nothing measured
+};
+
+}  // namespace soapbox

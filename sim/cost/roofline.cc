@@ -1,0 +1,115 @@
+#include "sim/cost/roofline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace soapbox {
+namespace {
+
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+double product_of(int64_t a, int64_t b) {
+  return static_cast<double>(a) * static_cast<double>(b);
+}
+
+// The peak a type runs at: its own units where the device has them, else those of fp32.
+double peak_of(DataType type, const Hardware& hardware) {
+  FlopsPerSecond peak = hardware.fp32_peak;
+  if (type == DataType::kTf32) peak = std::max(peak, hardware.tf32_peak);
+  if (type == DataType::kBf16) peak = std::max(peak, hardware.bf16_peak);
+  if (type == DataType::kFp16) peak = std::max(peak, hardware.fp16_peak);
+  if (type == DataType::kFp8) {
+    peak = std::max({peak, hardware.bf16_peak, hardware.fp16_peak, hardware.fp8_peak});
+  }
+  return peak.rate();
+}
+
+}  // namespace
+
+RooflineShape datasheet_shape() {
+  const ProductShape product{
+      {{128, 128, 0.8, 0.5}, {64, 64, 0.65, 0.5}, {32, 32, 0.4, 0.5}}, 16, 8};
+  RooflineShape shape;
+  shape.launch = microseconds(5);
+  shape.memory_efficiency = 0.8;
+  shape.memory_ramp = kibibytes(256);
+  shape.products = {product, product, product, product};
+  return shape;
+}
+
+Roofline::Roofline(const RooflineShape& shape, const Hardware& hardware) : launch_(shape.launch) {
+  SOAPBOX_CHECK(hardware.fp32_peak.rate() > 0 && hardware.memory_bandwidth.rate() > 0 &&
+                    hardware.sm_count > 0 && shape.memory_efficiency > 0,
+                "a roofline needs a peak, a bandwidth and multiprocessors");
+  for (size_t type = 0; type <= static_cast<size_t>(DataType::kInt64); ++type) {
+    seconds_per_flop_[type] = 1.0 / peak_of(static_cast<DataType>(type), hardware);
+  }
+  seconds_per_byte_ = 1.0 / (hardware.memory_bandwidth.rate() * shape.memory_efficiency);
+  memory_ramp_bytes_ = shape.memory_ramp.as_double();
+  sm_count_ = hardware.sm_count;
+  for (size_t kind = 0; kind < kProductKinds; ++kind) {
+    const ProductShape& from = shape.products[kind];
+    ProductTime& to = products_[kind];
+    to.ramp = from.ramp;
+    to.max_split = from.max_split;
+    for (const Tile& tile : from.tiles) {
+      to.tiles.push_back({tile.m, tile.n, tile.latency,
+                          2.0 * product_of(tile.m, tile.n) * sm_count_ / tile.efficiency});
+    }
+  }
+}
+
+// In units of 1 / peak: FLOP-equivalents. `result_cost` is one pass over the result in that unit.
+double Roofline::tiled_seconds(const Gemm& gemm, const ProductTime& product,
+                               double result_cost) const {
+  double best = std::numeric_limits<double>::infinity();
+  for (const TileTime& tile : product.tiles) {
+    const double blocks = product_of(ceil_div(gemm.m, tile.m), ceil_div(gemm.n, tile.n)) *
+                          static_cast<double>(gemm.batch);
+    for (int shift = 0; (int64_t{1} << shift) <= product.max_split; ++shift) {
+      const int64_t split = int64_t{1} << shift;
+      if (split > gemm.k) break;
+      const double parts = static_cast<double>(split);
+      const double depth = static_cast<double>((gemm.k + split - 1) >> shift) + product.ramp;
+      const double sum_parts = shift == 0 ? 0 : 2 * parts * result_cost;
+      const double waves = std::ceil(blocks * parts / sm_count_) + tile.latency;
+      best = std::min(best, waves * depth * tile.block_seconds + sum_parts);
+    }
+  }
+  return best;
+}
+
+double Roofline::product_seconds(const Gemm& gemm, ProductKind kind, DataType type) const {
+  if (gemm.m <= 0 || gemm.n <= 0 || gemm.k <= 0) return 0;
+  const double per_flop = seconds_per_flop_[static_cast<size_t>(type)];
+  const double result = product_of(gemm.m, gemm.n) * static_cast<double>(gemm.batch);
+  const double operand_seconds = seconds_per_byte_ * static_cast<double>(size_bytes(type));
+  const double streamed = result * static_cast<double>(gemm.k) * operand_seconds;
+  const ProductTime& product = products_[static_cast<size_t>(kind)];
+  const double tiled = tiled_seconds(gemm, product, result * operand_seconds / per_flop) * per_flop;
+  return std::min(streamed, tiled);
+}
+
+double Roofline::run_seconds(const Work& work, DataType type) const {
+  if (work.kernels == 0) return 0;
+  double seconds = 0;
+  if (work.product.m > 0) {
+    const double compute =
+        product_seconds(work.product, work.kind, type) * static_cast<double>(work.products);
+    const double memory = (work.product_bytes + memory_ramp_bytes_) * seconds_per_byte_;
+    seconds += std::max(compute, memory);
+  }
+  if (work.stream_bytes > 0) {
+    seconds += (work.stream_bytes + memory_ramp_bytes_) * seconds_per_byte_;
+  }
+  return seconds * static_cast<double>(work.product.steps);
+}
+
+Duration Roofline::launch_time(const Work& work) const {
+  return launch_ * (work.kernels * work.product.steps);
+}
+
+}  // namespace soapbox

@@ -1,0 +1,99 @@
+// The roofline: how long a kernel runs on a device, from a few fitted figures of that device.
+//
+//   time = launch + max(compute, memory)        for a product
+//   time = launch + memory                      for a pass over memory
+//
+// Memory: (bytes + ramp) / (efficiency x bandwidth). The ramp is what makes small transfers slow:
+// half of the efficiency is reached at `ramp` bytes.
+//
+// Compute: the library cuts the result into tiles of tm x tn, each computed by one block over the
+// whole of k (or 1/s of it, with a second pass that adds the s partial results). The device runs
+// `sm_count` blocks at a time, so that
+//
+//   blocks  = batch ceil(m / tm) ceil(n / tn) s
+//   compute = (ceil(blocks / sm_count) + latency) (ceil(k / s) + ramp) 2 tm tn / (efficiency peak /
+//   sm_count)
+//
+// `latency` (in waves) is what one block takes more when it has the multiprocessor to itself,
+// `ramp` what filling the pipeline costs in steps of k. The fastest tile and split count, because
+// libraries choose by heuristics that aim at the same. A product that is narrow in m or n can also
+// be streamed like a matrix-vector product, at one operand byte per multiplication.
+//
+// So small pieces are slow for the reasons they are slow on a device: tiles that stick out over the
+// edge, waves that are not full, a k that is too short, operands that are read again by every
+// piece. Every choice costs at least 1/d of the whole for a d-th of the work, hence so does their
+// minimum: cutting an operator up never makes the sum of its pieces cheaper.
+//
+// Complexity: O(tiles x splits) per product, a few tens of divisions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "sim/base/units.h"
+#include "sim/cluster/hardware.h"
+#include "sim/cost/work.h"
+
+namespace soapbox {
+
+struct Tile {
+  int64_t m = 0;
+  int64_t n = 0;
+  double efficiency = 0;  // of the peak, with all waves full and k long; above 1 for Winograd
+  double latency = 0;     // waves
+  friend bool operator==(const Tile&, const Tile&) = default;
+};
+
+struct ProductShape {
+  std::vector<Tile> tiles;
+  double ramp = 0;        // steps of k
+  int64_t max_split = 1;  // of k: 1, 2, 4, ... up to this
+  friend bool operator==(const ProductShape&, const ProductShape&) = default;
+};
+
+// The fitted figures of a device, relative to its datasheet.
+struct RooflineShape {
+  Duration launch;
+  double memory_efficiency = 0;
+  Bytes memory_ramp;
+  std::array<ProductShape, kProductKinds> products;  // by ProductKind
+  friend bool operator==(const RooflineShape&, const RooflineShape&) = default;
+};
+
+// Round figures for a device that has only a datasheet.
+RooflineShape datasheet_shape();
+
+class Roofline {
+ public:
+  Roofline() = default;
+  Roofline(const RooflineShape& shape, const Hardware& hardware);
+
+  // Seconds that the kernels of `work` run, launches apart.
+  double run_seconds(const Work& work, DataType type) const;
+  Duration launch_time(const Work& work) const;
+  double product_seconds(const Gemm& gemm, ProductKind kind, DataType type) const;
+
+ private:
+  struct TileTime {
+    int64_t m = 0;
+    int64_t n = 0;
+    double latency = 0;
+    double block_seconds = 0;  // per step of k, at one FLOP/s of peak
+  };
+  struct ProductTime {
+    std::vector<TileTime> tiles;
+    double ramp = 0;
+    int64_t max_split = 1;
+  };
+  double tiled_seconds(const Gemm& gemm, const ProductTime& product, double result_seconds) const;
+
+  std::array<ProductTime, kProductKinds> products_;
+  std::array<double, 8> seconds_per_flop_{};  // by DataType
+  double seconds_per_byte_ = 0;
+  double memory_ramp_bytes_ = 0;
+  double sm_count_ = 1;
+  Duration launch_;
+};
+
+}  // namespace soapbox

@@ -1,0 +1,64 @@
+// The work of one piece of an operator: which matrix products it amounts to, and how many bytes its
+// kernels move. No device appears here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "sim/model/op.h"
+
+namespace soapbox {
+
+using Extents = std::array<int64_t, kMaxDims>;  // of a piece, per iteration dimension
+
+// A matrix product as cost models see it: `batch` independent (m x k)(k x n), all of it `steps`
+// times one after the other (the unrolled steps of a fused recurrence, which wait for each other).
+struct Gemm {
+  int64_t batch = 1;
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  int64_t steps = 1;
+  double flops() const;  // 2 steps batch m n k
+  friend bool operator==(const Gemm&, const Gemm&) = default;
+};
+
+// The forward product that a piece amounts to; m = 0 for operators that are bound by memory alone.
+//   conv2d     m = samples x height x width of the output, n = channels,
+//              k = input channels x kernel height x kernel width
+//   linear     m = samples (x length), n = output channels, k = input channels
+//   lstm       m = samples, n = 4 gates x hidden, k = input features; `length` steps
+//   attention  batch = samples, m = 1 (or queries), n = length, k = hidden: the scores; the sum
+//   over
+//              the states is a second product of the same size
+Gemm gemm_of(const Operator& op, const Extents& extents);
+
+// Which library routine computes a product; each has a table of its own in a profile.
+enum class ProductKind : uint8_t { kGemm, kBatchedGemm, kConv, kWinograd };
+inline constexpr size_t kProductKinds = 4;
+
+// One phase (forward, input gradient or weight gradient) of a piece. Bytes are for one step.
+struct Work {
+  Gemm product;  // m = 0: none
+  ProductKind kind = ProductKind::kGemm;
+  int64_t products = 1;      // how many such products one step has
+  double product_bytes = 0;  // operands and result, each once
+  double stream_bytes = 0;   // of the memory-bound passes beside the product
+  int64_t kernels = 0;       // launches in one step; 0: no work at all
+};
+
+struct PieceWork {
+  Work forward;
+  Work backward_input;
+  Work backward_weight;
+};
+
+// All phases of a piece. A split by sample re-reads all weights in every piece, a split by channel
+// re-reads all inputs: both follow from counting the operands of every piece in full.
+PieceWork work_of(const Operator& op, const Extents& extents);
+
+// The passes of a weight update (read gradient, read and write weight) and of a sum of buffers.
+Work update_work(double weight_bytes);
+Work sum_work(double buffer_bytes, int64_t inputs);
+
+}  // namespace soapbox
