@@ -17,7 +17,9 @@ using AppleId = StrongId<struct AppleTag>;
 using PearId = StrongId<struct PearTag>;
 
 template <class A, class B>
-concept Addable = requires(A a, B b) { a + b; };
+concept Addable = requires(A a, B b) {
+  a + b;
+};
 
 TEST(Ids, KindsDoNotMixAndHaveNoArithmetic) {
   static_assert(sizeof(AppleId) == 4);

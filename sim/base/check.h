@@ -15,11 +15,11 @@ namespace soapbox {
 
 }  // namespace soapbox
 
-#define SOAPBOX_CHECK(condition, message)                                      \
-  do {                                                                         \
-    if (!(condition)) [[unlikely]] {                                           \
-      ::soapbox::check_failed(__FILE__, __LINE__, #condition, message);        \
-    }                                                                          \
+#define SOAPBOX_CHECK(condition, message)                               \
+  do {                                                                  \
+    if (!(condition)) [[unlikely]] {                                    \
+      ::soapbox::check_failed(__FILE__, __LINE__, #condition, message); \
+    }                                                                   \
   } while (false)
 
 #ifdef NDEBUG

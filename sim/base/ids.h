@@ -1,7 +1,7 @@
 // Strong identifiers and the vectors that only they can index.
 //
-// StrongId<Tag> is a 32-bit index with no arithmetic: an id of one kind cannot be passed for another,
-// added to, or used as a number without saying so. A default-made id is invalid.
+// StrongId<Tag> is a 32-bit index with no arithmetic: an id of one kind cannot be passed for
+// another, added to, or used as a number without saying so. A default-made id is invalid.
 #pragma once
 
 #include <compare>

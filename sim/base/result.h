@@ -1,7 +1,7 @@
 // Result<T>: a value, or an Error that says what is wrong with the input and where.
 //
-// Member names follow std::expected, so that it can replace this class one day. There is no TRY macro:
-// `if (!x) return x.error();` keeps control flow visible. Only main() prints errors.
+// Member names follow std::expected, so that it can replace this class one day. There is no TRY
+// macro: `if (!x) return x.error();` keeps control flow visible. Only main() prints errors.
 #pragma once
 
 #include <string>
@@ -76,15 +76,15 @@ class [[nodiscard]] Result {
   const Error& error() const { return std::get<1>(state_); }
 
  private:
-  const char* error_text() const {
-    return has_value() ? "" : std::get<1>(state_).message.c_str();
-  }
+  const char* error_text() const { return has_value() ? "" : std::get<1>(state_).message.c_str(); }
   std::variant<T, Error> state_;
 };
 
 // Success without a value.
 struct Done {};
 using Status = Result<Done>;
-inline Status ok() { return Done{}; }
+inline Status ok() {
+  return Done{};
+}
 
 }  // namespace soapbox

@@ -1,7 +1,7 @@
 // Philox4x32-10: counter-based random numbers (Salmon et al., "Parallel Random Numbers: As Easy as
-// 1, 2, 3", SC 2011). A stream is (seed, stream index); draw k is a function of both and of k alone, so
-// every thread count and every compiler gives the same numbers. No std:: distributions: they differ
-// between standard libraries.
+// 1, 2, 3", SC 2011). A stream is (seed, stream index); draw k is a function of both and of k
+// alone, so every thread count and every compiler gives the same numbers. No std:: distributions:
+// they differ between standard libraries.
 #pragma once
 
 #include <array>
@@ -33,10 +33,10 @@ class Rng {
 
   uint32_t next_u32() {
     if (used_ == 4) {
-      block_ = philox4x32({static_cast<uint32_t>(block_index_),
-                           static_cast<uint32_t>(block_index_ >> 32),
-                           static_cast<uint32_t>(stream_), static_cast<uint32_t>(stream_ >> 32)},
-                          {static_cast<uint32_t>(seed_), static_cast<uint32_t>(seed_ >> 32)});
+      block_ = philox4x32(
+          {static_cast<uint32_t>(block_index_), static_cast<uint32_t>(block_index_ >> 32),
+           static_cast<uint32_t>(stream_), static_cast<uint32_t>(stream_ >> 32)},
+          {static_cast<uint32_t>(seed_), static_cast<uint32_t>(seed_ >> 32)});
       ++block_index_;
       used_ = 0;
     }

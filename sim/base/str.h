@@ -12,9 +12,15 @@ namespace soapbox {
 
 // The shortest decimal text that reads back as the same double: equal bits give equal bytes.
 std::string to_text(double value);
-inline std::string to_text(std::integral auto value) { return std::to_string(value); }
-inline std::string to_text(std::string_view value) { return std::string(value); }
-inline std::string to_text(const char* value) { return value; }
+inline std::string to_text(std::integral auto value) {
+  return std::to_string(value);
+}
+inline std::string to_text(std::string_view value) {
+  return std::string(value);
+}
+inline std::string to_text(const char* value) {
+  return value;
+}
 
 // str_cat("degree ", 3, " of ", name).
 template <class... Parts>

@@ -1,11 +1,11 @@
 // Simulated time, sizes, work and rates.
 //
-// Time is int64 picoseconds in two types: a SimTime is a moment, a Duration a length. Moments cannot be
-// added; ties are exact; sums do not depend on their order. 2^63 ps is 106 days, and every addition of
-// simulated time is checked against overflow.
-// Sizes are int64 bytes, work is double FLOPs (a large model's step exceeds int64), rates are SI doubles
-// per second. There is no GB = 2^30 here: gb_per_s(1) is 1e9 bytes/s, gibibytes(1) is 2^30 bytes.
-// Only the two divisions amount / rate round, to the nearest picosecond.
+// Time is int64 picoseconds in two types: a SimTime is a moment, a Duration a length. Moments
+// cannot be added; ties are exact; sums do not depend on their order. 2^63 ps is 106 days, and
+// every addition of simulated time is checked against overflow. Sizes are int64 bytes, work is
+// double FLOPs (a large model's step exceeds int64), rates are SI doubles per second. There is no
+// GB = 2^30 here: gb_per_s(1) is 1e9 bytes/s, gibibytes(1) is 2^30 bytes. Only the two divisions
+// amount / rate round, to the nearest picosecond.
 #pragma once
 
 #include <cmath>
@@ -128,21 +128,39 @@ class FlopsPerSecond {
 };
 
 // Makers. The literal's unit is in the name.
-constexpr Duration picoseconds(int64_t count) { return Duration(count); }
-constexpr Duration nanoseconds(int64_t count) { return Duration(count) * 1'000; }
-constexpr Duration microseconds(int64_t count) { return Duration(count) * 1'000'000; }
-constexpr Duration milliseconds(int64_t count) { return Duration(count) * 1'000'000'000; }
+constexpr Duration picoseconds(int64_t count) {
+  return Duration(count);
+}
+constexpr Duration nanoseconds(int64_t count) {
+  return Duration(count) * 1'000;
+}
+constexpr Duration microseconds(int64_t count) {
+  return Duration(count) * 1'000'000;
+}
+constexpr Duration milliseconds(int64_t count) {
+  return Duration(count) * 1'000'000'000;
+}
 // REQUIRES: finite, and within +-106 days.
 inline Duration from_seconds(double seconds) {
   const double ps = seconds * kPicosecondsPerSecond;
   SOAPBOX_CHECK(std::isfinite(ps) && std::fabs(ps) < 9.2e18, "duration out of range");
   return Duration(std::llround(ps));
 }
-constexpr Bytes kibibytes(int64_t count) { return Bytes(count) * 1024; }
-constexpr Bytes mebibytes(int64_t count) { return Bytes(count) * 1024 * 1024; }
-constexpr Bytes gibibytes(int64_t count) { return Bytes(count) * 1024 * 1024 * 1024; }
-constexpr BytesPerSecond gb_per_s(double count) { return BytesPerSecond(count * 1e9); }
-constexpr FlopsPerSecond tflops_per_s(double count) { return FlopsPerSecond(count * 1e12); }
+constexpr Bytes kibibytes(int64_t count) {
+  return Bytes(count) * 1024;
+}
+constexpr Bytes mebibytes(int64_t count) {
+  return Bytes(count) * 1024 * 1024;
+}
+constexpr Bytes gibibytes(int64_t count) {
+  return Bytes(count) * 1024 * 1024 * 1024;
+}
+constexpr BytesPerSecond gb_per_s(double count) {
+  return BytesPerSecond(count * 1e9);
+}
+constexpr FlopsPerSecond tflops_per_s(double count) {
+  return FlopsPerSecond(count * 1e12);
+}
 
 // The two roundings: to the nearest picosecond, multiplied before divided, so that
 // 450 bytes at 450 GB/s are exactly 1000 ps. REQUIRES: rate > 0.

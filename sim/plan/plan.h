@@ -1,8 +1,8 @@
 // Plan: everything a strategy decides, as a value.
 //
-// Per operator a degree for each dimension of its iteration space and a device for every resulting task;
-// per plan, how weight gradients are combined. Pieces are equal-sized, so a degree divides its dimension.
-// Tasks are numbered row-major over the degrees: the last dimension varies fastest.
+// Per operator a degree for each dimension of its iteration space and a device for every resulting
+// task; per plan, how weight gradients are combined. Pieces are equal-sized, so a degree divides
+// its dimension. Tasks are numbered row-major over the degrees: the last dimension varies fastest.
 #pragma once
 
 #include <array>
@@ -50,9 +50,9 @@ std::array<Range, kMaxDims> piece_of(const Operator& op, const OpConfig& config,
 // The number of tasks that the degrees ask for (their product).
 size_t task_count(const OpConfig& config);
 
-// Whether the plan fits the model and the cluster: degrees divide their dimensions and are 1 where a
-// dimension is not divisible, one known device per task. The error names operator and dimension, the
-// offending value and the allowed ones. Knows nothing of any searcher.
+// Whether the plan fits the model and the cluster: degrees divide their dimensions and are 1 where
+// a dimension is not divisible, one known device per task. The error names operator and dimension,
+// the offending value and the allowed ones. Knows nothing of any searcher.
 Status check_plan(const OpGraph& graph, const Cluster& cluster, const Plan& plan);
 // One operator of it.
 Status check_config(const Operator& op, const OpConfig& config, size_t device_count);

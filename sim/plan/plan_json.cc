@@ -70,8 +70,7 @@ Status PlanReader::check_keys(const Json& object, const std::vector<std::string>
   return ok();
 }
 
-Result<int64_t> PlanReader::integer(const Json& value, std::string_view what,
-                                    size_t offset) const {
+Result<int64_t> PlanReader::integer(const Json& value, std::string_view what, size_t offset) const {
   if (!value.is_number_integer()) {
     return error_at(offset, str_cat(what, " must be an integer, not ", value.dump()));
   }
@@ -83,7 +82,7 @@ Result<int64_t> PlanReader::integer(const Json& value, std::string_view what,
 
 Status PlanReader::check_header(const Json& root) const {
   if (!root.is_object()) return error_at(0, "a plan is a JSON object");
-  static const std::vector<std::string> kKeys = {"format", "version", "model", "batch",
+  static const std::vector<std::string> kKeys = {"format",  "version", "model", "batch",
                                                  "cluster", "devices", "sync",  "operators"};
   if (Status status = check_keys(root, kKeys, 0); !status) return status;
   for (const char* const key : {"format", "version", "model", "sync", "operators"}) {
@@ -123,8 +122,8 @@ Result<OpConfig> PlanReader::read_config(const Operator& op, const Json& value) 
       const size_t offset = offset_of(name, from);
       const auto found = std::find(dim_names.begin(), dim_names.end(), name);
       if (found == dim_names.end()) {
-        return error_at(offset, str_cat("operator '", op.name, "': ",
-                                        unknown_name("dimension", name, dim_names)));
+        return error_at(offset, str_cat("operator '", op.name,
+                                        "': ", unknown_name("dimension", name, dim_names)));
       }
       const Result<int64_t> number = integer(degree, "a degree", offset);
       if (!number) return number.error();
@@ -140,9 +139,9 @@ Result<OpConfig> PlanReader::read_config(const Operator& op, const Json& value) 
     const Result<int64_t> number = integer(device, "a device", from);
     if (!number) return number.error();
     if (*number < 0 || *number >= static_cast<int64_t>(cluster_.device_count())) {
-      return error_at(from, str_cat("operator '", op.name, "': device ", *number,
-                                    " is out of range; allowed: 0 to ",
-                                    cluster_.device_count() - 1));
+      return error_at(from,
+                      str_cat("operator '", op.name, "': device ", *number,
+                              " is out of range; allowed: 0 to ", cluster_.device_count() - 1));
     }
     config.devices.push_back(DeviceId(static_cast<uint32_t>(*number)));
   }

@@ -1,10 +1,12 @@
-// Evaluator: all that a searcher sees of the simulator. It holds a current plan, evaluates changes of
-// it, and counts every simulation against the budget.
+// Evaluator: all that a searcher sees of the simulator. It holds a current plan, evaluates changes
+// of it, and counts every simulation against the budget.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
+#include "sim/engine/engine.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/simulate.h"
 
@@ -29,12 +31,17 @@ class Evaluator {
   void reject();
 
   const Problem& problem() const { return problem_; }
+  // With a proposal pending, the proposed plan.
   const Plan& current() const { return current_; }
   Duration current_time() const { return current_time_; }
   uint64_t evaluations() const { return evaluations_; }
 
  private:
+  Duration evaluate();
+
   Problem problem_;
+  FifoEngine engine_;
+  Timeline timeline_;
   Plan current_;
   Duration current_time_;
   std::vector<ConfigChange> undo_;  // the old configurations of the pending change

@@ -1,4 +1,5 @@
-// Outcome: what one simulated training iteration gives. An infeasible plan is a value, not an error.
+// Outcome: what one simulated training iteration gives. An infeasible plan is a value, not an
+// error.
 #pragma once
 
 #include <cstdint>
@@ -19,13 +20,13 @@ struct Report {
   // Bytes moved by transfers, counted as the published figures count them: a parameter server's own
   // replica pushes and pulls too, so data parallelism moves 2 N W (FlexFlow Fig 7b, OptCNN Fig 8).
   Bytes communication;
-  Bytes network;  // of those, the bytes that leave their device
-  Duration compute_total;              // summed over all devices
-  IdVector<DeviceId, Duration> busy;   // compute time of each device
+  Bytes network;                      // of those, the bytes that leave their device
+  Duration compute_total;             // summed over all devices
+  IdVector<DeviceId, Duration> busy;  // compute time of each device
   uint64_t tasks = 0;
   uint64_t events = 0;
-  std::string provenance;    // where the costs come from
-  uint64_t trace_hash = 0;   // over every task's start and end: equal runs, equal hashes
+  std::string provenance;   // where the costs come from
+  uint64_t trace_hash = 0;  // over every task's start and end: equal runs, equal hashes
 };
 
 struct Infeasible {

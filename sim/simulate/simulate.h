@@ -16,7 +16,8 @@
 namespace soapbox {
 
 // How transfers share the network.
-//   kFifo  each link serves one transfer at a time, in order of readiness, at s / b (FlexFlow's model)
+//   kFifo  each link serves one transfer at a time, in order of readiness, at s / b (FlexFlow's
+//   model)
 enum class NetworkModel : uint8_t { kFifo };
 std::string to_string(NetworkModel network);
 Result<NetworkModel> parse_network_model(std::string_view text);
