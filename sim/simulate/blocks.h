@@ -1,14 +1,12 @@
-// Blocks: what one operator, one tensor edge or one weight contributes to the task graph.
+// Blocks: what one operator or one tensor edge contributes to the task graph.
 //
-// Each block depends only on the configurations of the operators it touches, so changing one
-// operator changes its own block, those of its edges and those of its weights, and nothing else.
-// lower() joins all blocks into a task graph; a searcher that changes one operator needs only the
-// changed blocks.
+// A block depends only on the configurations of the operators it touches, so changing one operator
+// changes its own block, those of its edges, those of its weights (sync.h), and nothing else.
+// lower() joins all blocks into a task graph; delta simulation replaces only the changed ones.
 //
 // An edge's transfers (FlexFlow, SysML 2019, section 5.1): the producer's pieces form a regular
 // grid, so the pieces that a consumer's rectangle meets are found by division, not by testing all
-// pairs: O(pairs that do meet). A weight's slices: the pieces' rectangles cut every axis at their
-// boundaries; cells with the same set of devices form one slice, synchronised once over that set.
+// pairs: O(pairs that do meet).
 #pragma once
 
 #include <cstdint>
@@ -46,24 +44,8 @@ struct EdgeBlock {
   std::vector<GradientSum> sums;  // by producer piece; only where the edge has a backward
 };
 
-struct WeightReplica {
-  DeviceId device;
-  struct Contributor {
-    OpId op;
-    uint32_t piece = 0;
-    friend auto operator<=>(const Contributor&, const Contributor&) = default;
-  };
-  std::vector<Contributor> contributors;  // tasks whose backward gives a part of the gradient
-};
-
-struct WeightSlice {
-  Bytes bytes;
-  std::vector<WeightReplica> replicas;  // by device
-};
-
-struct WeightBlock {
-  std::vector<WeightSlice> slices;
-};
+// The time on this very device: a straggler takes longer than its hardware would.
+Duration slowed(Duration duration, const Device& device);
 
 // Whether gradients flow into an operator's output at all.
 bool has_backward(const Operator& op);
@@ -72,6 +54,5 @@ OpBlock make_op_block(const Operator& op, const OpConfig& config, const Cluster&
                       const Costs& costs);
 EdgeBlock make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& producer,
                           const OpConfig& consumer, const Cluster& cluster, const Costs& costs);
-WeightBlock make_weight_block(const OpGraph& graph, WeightId weight, const Plan& plan);
 
 }  // namespace soapbox

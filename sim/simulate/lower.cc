@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "sim/simulate/blocks.h"
+#include "sim/simulate/sync.h"
 
 namespace soapbox {
 
@@ -72,8 +73,6 @@ class Lowering {
     const TaskId task =
         out_.graph.add_task(link_resource(cluster_, route.bottleneck), bytes / route.bandwidth);
     out_.labels.push_back({kind, {}, 0, {}, {}, from, to, bytes});
-    out_.communication += bytes;
-    out_.network += bytes;
     return task;
   }
   // A moment that waits for many and releases many, on a resource of its own that never delays.
@@ -82,27 +81,12 @@ class Lowering {
     out_.labels.push_back({TaskKind::kBarrier, {}, 0, {}, {}, {}, {}, {}});
     return task;
   }
-  void add_edge(TaskId from, TaskId to) { out_.graph.add_edge(from, to); }
 
   void lower_forward(OpId op);
   void lower_backward(OpId op);
   void lower_edge_backward(EdgeId edge, std::vector<std::pair<TaskId, uint32_t>>& arrivals);
   void lower_weights();
-  void lower_slice(WeightId weight, size_t index, const WeightSlice& slice, TaskId all_backward);
-  void lower_ring(WeightId weight, const WeightSlice& slice, TaskId all_backward);
-  void lower_server(WeightId weight, size_t index, const WeightSlice& slice);
-  void add_serial(const WeightSlice& slice);
-  TaskId add_update(WeightId weight, DeviceId device, Duration duration) {
-    const TaskId task = add_compute(TaskKind::kUpdate, device, duration, {}, 0);
-    out_.labels[task].weight = weight;
-    return task;
-  }
-  Duration update_time(Bytes bytes, DeviceId device) const {
-    return costs_.update(bytes, cluster_.device(device).hardware);
-  }
-  void after_contributors(const WeightReplica& replica, TaskId task) {
-    for (const auto& [op, piece] : replica.contributors) add_edge(backward_[op][piece], task);
-  }
+  void lower_weight(WeightId weight, TaskId all_backward);
 
   const OpGraph& graph_;
   const Cluster& cluster_;
@@ -133,7 +117,9 @@ void Lowering::lower_forward(OpId op) {
           add_transfer(TaskKind::kForwardTransfer, plan_.ops[producer].devices[pair.producer_piece],
                        plan_.ops[op].devices[pair.consumer_piece], pair.bytes);
       out_.labels[transfer].edge = edge;
-      add_edge(source, transfer);
+      out_.communication += pair.bytes;
+      out_.network += pair.bytes;
+      out_.graph.add_edge(source, transfer);
       arrivals.push_back({transfer, pair.consumer_piece});
     }
   }
@@ -142,7 +128,8 @@ void Lowering::lower_forward(OpId op) {
     forward_[op].push_back(add_compute(TaskKind::kForward, plan_.ops[op].devices[piece],
                                        block.forward[piece], op, piece));
   }
-  for (const Arrival& arrival : arrivals) add_edge(arrival.task, forward_[op][arrival.piece]);
+  for (const Arrival& arrival : arrivals)
+    out_.graph.add_edge(arrival.task, forward_[op][arrival.piece]);
 }
 
 // Gradients of `edge`'s tensor, from the consumer's pieces to the producer's. Appends the tasks
@@ -163,7 +150,9 @@ void Lowering::lower_edge_backward(EdgeId edge,
         add_transfer(TaskKind::kBackwardTransfer, plan_.ops[consumer].devices[pair.consumer_piece],
                      plan_.ops[producer].devices[pair.producer_piece], pair.bytes);
     out_.labels[transfer].edge = edge;
-    add_edge(source, transfer);
+    out_.communication += pair.bytes;
+    out_.network += pair.bytes;
+    out_.graph.add_edge(source, transfer);
     partial.emplace_back(transfer, pair.producer_piece);
   }
   std::vector<TaskId> sum_of(plan_.ops[producer].task_count());
@@ -177,7 +166,7 @@ void Lowering::lower_edge_backward(EdgeId edge,
   }
   for (const auto& [task, piece] : partial) {
     if (sum_of[piece].valid()) {
-      add_edge(task, sum_of[piece]);
+      out_.graph.add_edge(task, sum_of[piece]);
     } else {
       arrivals.emplace_back(task, piece);
     }
@@ -193,9 +182,9 @@ void Lowering::lower_backward(OpId op) {
     const TaskId task = add_compute(TaskKind::kBackward, plan_.ops[op].devices[piece],
                                     block.backward[piece], op, piece);
     backward_[op].push_back(task);
-    add_edge(forward_[op][piece], task);
+    out_.graph.add_edge(forward_[op][piece], task);
   }
-  for (const auto& [task, piece] : arrivals) add_edge(task, backward_[op][piece]);
+  for (const auto& [task, piece] : arrivals) out_.graph.add_edge(task, backward_[op][piece]);
 }
 
 void Lowering::lower_weights() {
@@ -203,118 +192,39 @@ void Lowering::lower_weights() {
   if (plan_.sync == SyncMode::kBulk) {
     all_backward = add_barrier();
     for (const auto& tasks : backward_) {
-      for (const TaskId task : tasks) add_edge(task, all_backward);
+      for (const TaskId task : tasks) out_.graph.add_edge(task, all_backward);
     }
   }
   // Last layers first: their gradients are ready first.
   for (size_t i = graph_.weights().size(); i-- > 0;) {
-    const WeightId weight = WeightId::from_index(i);
-    const WeightBlock block = make_weight_block(graph_, weight, plan_);
-    for (size_t s = 0; s < block.slices.size(); ++s) {
-      lower_slice(weight, s, block.slices[s], all_backward);
+    lower_weight(WeightId::from_index(i), all_backward);
+  }
+}
+
+void Lowering::lower_weight(WeightId weight, TaskId all_backward) {
+  const SyncBlock block = make_sync_block(graph_, weight, plan_, cluster_, costs_);
+  std::vector<TaskId> tasks;
+  tasks.reserve(block.tasks.size());
+  for (const SyncTask& sync : block.tasks) {
+    TaskId task;
+    if (sync.kind == TaskKind::kSyncTransfer) {
+      task = add_transfer(sync.kind, sync.from, sync.to, sync.bytes);
+    } else if (sync.kind == TaskKind::kUpdate) {
+      task = add_compute(sync.kind, sync.from, sync.duration, {}, 0);
+    } else {
+      task = add_barrier();
     }
-  }
-}
-
-void Lowering::lower_slice(WeightId weight, size_t index, const WeightSlice& slice,
-                           TaskId all_backward) {
-  const bool exchanged = slice.replicas.size() > 1 && plan_.sync != SyncMode::kSerial;
-  if (exchanged && plan_.sync == SyncMode::kParameterServer) {
-    lower_server(weight, index, slice);
-  } else if (exchanged) {
-    lower_ring(weight, slice, all_backward);
-  } else {
-    for (const WeightReplica& replica : slice.replicas) {
-      const Duration duration = update_time(slice.bytes, replica.device);
-      after_contributors(replica, add_update(weight, replica.device, duration));
+    out_.labels[task].weight = weight;
+    for (const uint32_t earlier : block.after_of(sync)) out_.graph.add_edge(tasks[earlier], task);
+    for (const auto& [op, piece] : block.contributors_of(sync)) {
+      out_.graph.add_edge(backward_[op][piece], task);
     }
-    if (slice.replicas.size() > 1) add_serial(slice);
+    if (sync.after_all_backward) out_.graph.add_edge(all_backward, task);
+    tasks.push_back(task);
   }
-}
-
-// Ring all-reduce of W bytes over n replicas in device order: every link of the ring carries
-// 2 (n - 1) / n W bytes (reduce-scatter, then all-gather).
-void Lowering::lower_ring(WeightId weight, const WeightSlice& slice, TaskId all_backward) {
-  const auto n = static_cast<int64_t>(slice.replicas.size());
-  const TaskId ready = add_barrier();
-  for (const WeightReplica& replica : slice.replicas) after_contributors(replica, ready);
-  if (all_backward.valid()) add_edge(all_backward, ready);
-  const Bytes share((2 * (n - 1) * slice.bytes.count() + n - 1) / n);
-  std::vector<TaskId> ring;
-  for (size_t i = 0; i < slice.replicas.size(); ++i) {
-    const DeviceId to = slice.replicas[(i + 1) % slice.replicas.size()].device;
-    const TaskId transfer =
-        add_transfer(TaskKind::kSyncTransfer, slice.replicas[i].device, to, share);
-    out_.labels[transfer].weight = weight;
-    add_edge(ready, transfer);
-    ring.push_back(transfer);
-  }
-  const TaskId reduced = add_barrier();
-  for (const TaskId transfer : ring) add_edge(transfer, reduced);
-  for (const WeightReplica& replica : slice.replicas) {
-    add_edge(reduced, add_update(weight, replica.device, update_time(slice.bytes, replica.device)));
-  }
-}
-
-// The servers of a weight's slices are spread over its replicas. The server's own replica pushes
-// and pulls inside its device: that is data moved, but not over the network.
-void Lowering::lower_server(WeightId weight, size_t index, const WeightSlice& slice) {
-  const size_t server = (weight.index() + index) % slice.replicas.size();
-  const DeviceId home = slice.replicas[server].device;
-  std::vector<TaskId> pushes;
-  for (size_t i = 0; i < slice.replicas.size(); ++i) {
-    if (i == server) continue;
-    const TaskId push =
-        add_transfer(TaskKind::kSyncTransfer, slice.replicas[i].device, home, slice.bytes);
-    out_.labels[push].weight = weight;
-    after_contributors(slice.replicas[i], push);
-    pushes.push_back(push);
-  }
-  const Duration duration =
-      costs_.sum(slice.bytes, slice.replicas.size(), cluster_.device(home).hardware) +
-      update_time(slice.bytes, home);
-  const TaskId update = add_update(weight, home, duration);
-  after_contributors(slice.replicas[server], update);
-  for (const TaskId push : pushes) add_edge(push, update);
-  for (size_t i = 0; i < slice.replicas.size(); ++i) {
-    if (i == server) continue;
-    const TaskId pull =
-        add_transfer(TaskKind::kSyncTransfer, home, slice.replicas[i].device, slice.bytes);
-    out_.labels[pull].weight = weight;
-    add_edge(update, pull);
-  }
-  out_.communication += slice.bytes * 2;
-}
-
-// FlexFlow v1.0's analytic rule: W (g - 1) / intra-node rate + W (nodes - 1) / inter-node rate,
-// with g the most replicas inside one node. The rates are those of the replicas' own routes.
-void Lowering::add_serial(const WeightSlice& slice) {
-  std::vector<std::pair<NodeId, size_t>> nodes;  // replicas are sorted by device, so by node
-  for (const WeightReplica& replica : slice.replicas) {
-    const NodeId node = cluster_.device(replica.device).node;
-    if (nodes.empty() || nodes.back().first != node) nodes.emplace_back(node, 0);
-    ++nodes.back().second;
-  }
-  size_t most = 0;
-  for (const auto& [node, count] : nodes) most = std::max(most, count);
-  BytesPerSecond intra;
-  BytesPerSecond inter;
-  for (size_t i = 1; i < slice.replicas.size(); ++i) {
-    const DeviceId a = slice.replicas[i - 1].device;
-    const DeviceId b = slice.replicas[i].device;
-    BytesPerSecond& slowest = cluster_.device(a).node == cluster_.device(b).node ? intra : inter;
-    const BytesPerSecond rate = cluster_.route(a, b).bandwidth;
-    if (slowest.rate() == 0 || rate < slowest) slowest = rate;
-  }
-  if (most > 1) {
-    out_.serial_sync += slice.bytes * static_cast<int64_t>(most - 1) / intra;
-  }
-  if (nodes.size() > 1) {
-    out_.serial_sync += slice.bytes * static_cast<int64_t>(nodes.size() - 1) / inter;
-  }
-  const auto moved = static_cast<int64_t>(slice.replicas.size());
-  out_.communication += slice.bytes * (2 * moved);
-  out_.network += slice.bytes * (2 * (moved - 1));
+  out_.serial_sync += block.serial;
+  out_.communication += block.communication;
+  out_.network += block.network;
 }
 
 }  // namespace
