@@ -42,6 +42,7 @@ BANNED_TEXT = [
 ]
 
 _MAP_FILES = re.compile(r"`([^`\s]+\.(?:h|cc|cu|cuh|py|cmake|sql|md))`")
+_PLACEHOLDER = re.compile(r"\*|(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
 _MAP_TOKENS = re.compile(r"`([^`\s]+)`")
 _NOUN = re.compile(r"(?:_test|_bench)?\.(?:h|cc|cu|cuh|py)$")
 
@@ -156,8 +157,8 @@ def check_folder_map(root, readme, files):
     tails |= {file.as_posix() for file in files}
     for token in _MAP_FILES.findall(text):
         for name in _expand_braces(token):
-            placeholder = "*" in name or re.search(r"\b[A-Z]{2,}\b", name.replace("README", ""))
-            if not placeholder and name not in tails:
+            known = name in tails or _PLACEHOLDER.search(name.replace("README", ""))
+            if not known:
                 errors.append(f"{readme}: names {name}, which does not exist")
     return errors
 

@@ -98,7 +98,7 @@ class CheckTidyTest(unittest.TestCase):
         self.assert_errors("sim/README.md: does not name base/rng.h")
 
     def test_map_that_names_a_missing_file(self):
-        self.write("sim/README.md", "`str.h` `ids.h` `base/rng.h` `base/NAME.cc`\n")
+        self.write("sim/README.md", "`str.h` `ids.h` `base/rng.h` `base/NAME_test.cc`\n")
         self.assert_errors("sim/README.md: names base/rng.h, which does not exist")
 
     def test_folder_with_its_own_map_is_left_to_it(self):
