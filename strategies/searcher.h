@@ -1,8 +1,10 @@
-// What a searcher is: a function from a problem, an evaluator, a budget and a seed to the best plan found.
+// What a searcher is: a function from a problem, a budget, settings and a seed to the best plan
+// found.
 //
-// Contract: the searcher judges plans only through the evaluator; it stops when the evaluator has counted
-// budget.evaluations simulations (it may stop earlier and says why); it takes all randomness from `rng`;
-// same problem, budget and seed give the same answer. Budgets count evaluations, never seconds.
+// Contract: the searcher judges plans only through an Evaluator; it stops when that has counted
+// budget.evaluations simulations (it may stop earlier and says why); it takes all randomness from
+// Philox streams of `seed`; same problem, budget, settings and seed give the same answer. Budgets
+// count evaluations, never seconds.
 #pragma once
 
 #include <cstdint>
@@ -40,13 +42,22 @@ struct SearchOutcome {
   double cpu_s = 0;
 };
 
-// Settings that change what a searcher does, and so belong to a run's identity.
+// Settings that change what a searcher does, and so belong to a run's identity. A searcher refuses
+// settings that it does not have.
 struct SearchSettings {
   // MCMC: acceptance probability exp(-beta * (new - current) / current); larger is greedier.
   double beta = 0;  // 0: the searcher's default
+  // A proposal distribution of proposal_table(); empty: the default.
+  std::string proposals;
+  // What the search starts from, in order: recipes, or "random"; empty: the searcher's default.
+  std::vector<std::string> starts;
+  // How every plan of the search combines gradients.
+  SyncMode sync = SyncMode::kOverlapped;
 };
+inline constexpr std::string_view kRandomStart = "random";
 
-// Called at each evaluation's end with (evaluations done, best time); false asks for a clean early stop.
+// Called at each evaluation's end with (evaluations done, best time); false asks for a clean early
+// stop.
 using Progress = std::function<bool(uint64_t, Duration)>;
 
 struct SearchRequest {

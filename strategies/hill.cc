@@ -1,0 +1,64 @@
+// Hill climbing by first improvement, with restarts.
+//
+// From each start in turn, proposals are drawn and taken if they are no slower than the current
+// plan: equal ones too, as most changes off the critical path cost nothing and open the way for
+// others. After `patience` proposals in a row without a strict improvement the climb ends and the
+// next start's begins; after the last named start, random plans follow until the budget is used.
+
+#include <algorithm>
+
+#include "strategies/proposals.h"
+#include "strategies/search_run.h"
+#include "strategies/searchers.h"
+#include "strategies/starts.h"
+
+namespace soapbox::strategies {
+namespace {
+
+void climb(SearchRun& run, const Neighbourhood& around, const ProposalRow& proposals,
+           uint64_t patience, Rng& rng) {
+  std::vector<ConfigChange> changes;
+  uint64_t failures = 0;
+  while (!run.finished() && failures < patience) {
+    proposals.propose(around, run.current(), rng, changes);
+    const Duration before = run.current_time();
+    const Duration time = run.propose(changes);
+    failures = time < before ? 0 : failures + 1;
+    if (time <= before) {
+      run.accept();
+    } else {
+      run.reject();
+    }
+  }
+}
+
+}  // namespace
+
+Result<SearchOutcome> hill_search(const SearchRequest& request) {
+  const Status accepted = check_request("hill", request, {.proposals = true, .starts = true});
+  if (!accepted) return accepted.error();
+  const Result<const ProposalRow*> proposals = find_proposals(request.settings.proposals);
+  if (!proposals) return proposals.error();
+  const Neighbourhood around(request.problem.model.graph, request.problem.cluster.device_count());
+  const Result<std::vector<Plan>> starts =
+      starting_plans(request, {"data_parallel", "expert"}, **proposals, around);
+  if (!starts) return starts.error();
+
+  const uint64_t patience = std::max<uint64_t>(100, 10 * around.operators().size());
+  SearchRun run(request);
+  for (size_t climbs = 0; !run.finished(); ++climbs) {
+    Rng rng(request.seed, kChainStream + climbs);
+    if (climbs < starts->size()) {
+      run.reset((*starts)[climbs]);
+    } else {
+      Plan plan = (*proposals)->random_plan(around, rng);
+      plan.sync = request.settings.sync;
+      run.reset(plan);
+    }
+    if (around.device_count() == 1) return run.outcome("the space has one plan");
+    climb(run, around, **proposals, patience, rng);
+  }
+  return run.outcome("budget");
+}
+
+}  // namespace soapbox::strategies

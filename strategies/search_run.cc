@@ -1,0 +1,91 @@
+#include "strategies/search_run.h"
+
+#include <time.h>
+
+#include <cmath>
+
+#include "sim/base/str.h"
+#include "strategies/proposals.h"
+
+namespace soapbox::strategies {
+
+double thread_cpu_s() {
+  timespec now{};
+  SOAPBOX_CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0, "no thread CPU clock");
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+Status check_request(std::string_view searcher, const SearchRequest& request, SettingsUsed used) {
+  const SearchSettings& settings = request.settings;
+  const auto refuse = [&](std::string_view setting) {
+    return bad_input(str_cat("method '", searcher, "' has no setting '", setting, "'"));
+  };
+  if (request.budget.evaluations == 0) {
+    return bad_input("budget 0: a search needs at least 1 evaluation");
+  }
+  if (!used.beta && settings.beta != 0) return refuse("beta");
+  if (!used.proposals && !settings.proposals.empty()) return refuse("proposals");
+  if (!used.starts && !settings.starts.empty()) return refuse("starts");
+  if (!std::isfinite(settings.beta) || settings.beta < 0) {
+    return bad_input(str_cat("beta ", settings.beta, ": must be positive, or 0 for the default"));
+  }
+  if (!settings.proposals.empty()) {
+    const Result<const ProposalRow*> row = find_proposals(settings.proposals);
+    if (!row) return row.error();
+  }
+  for (const std::string& start : settings.starts) {
+    if (start == kRandomStart) continue;
+    const Result<const RecipeRow*> row = find_recipe(start);
+    if (!row) return row.error();
+  }
+  return ok();
+}
+
+SearchRun::SearchRun(const SearchRequest& request)
+    : request_(request), evaluator_(request.problem), cpu_start_s_(thread_cpu_s()) {}
+
+Duration SearchRun::reset(const Plan& plan) {
+  SOAPBOX_CHECK(!finished(), "the search is over");
+  const Duration time = evaluator_.reset(plan);
+  end_evaluation();
+  return time;
+}
+
+Duration SearchRun::propose(std::span<const ConfigChange> changes) {
+  SOAPBOX_CHECK(!finished(), "the search is over");
+  return evaluator_.propose(changes);
+}
+
+void SearchRun::accept() {
+  evaluator_.accept();
+  end_evaluation();
+}
+
+void SearchRun::reject() {
+  evaluator_.reject();
+  end_evaluation();
+}
+
+void SearchRun::end_evaluation() {
+  const Duration time = evaluator_.current_time();
+  if (best_.improvements.empty() || time < best_.best_time) {
+    best_.best = evaluator_.current();
+    best_.best_time = time;
+    best_.best_at_evaluation = evaluations();
+    best_.improvements.push_back({evaluations(), time, thread_cpu_s() - cpu_start_s_});
+  }
+  if (request_.progress && !request_.progress(evaluations(), best_.best_time)) stopped_ = true;
+}
+
+SearchOutcome SearchRun::outcome(std::string reason) const {
+  SOAPBOX_CHECK(!best_.improvements.empty(), "a search evaluates at least one plan");
+  SearchOutcome outcome = best_;
+  outcome.evaluations = evaluations();
+  outcome.stop_reason = stopped_     ? "stopped by the caller"
+                        : finished() ? "budget"
+                                     : std::move(reason);
+  outcome.cpu_s = thread_cpu_s() - cpu_start_s_;
+  return outcome;
+}
+
+}  // namespace soapbox::strategies
