@@ -24,8 +24,8 @@ struct Edge {
 // consumers'. Edges are numbered by (consumer, input).
 class OpGraph {
  public:
-  // Checks ranks, axis maps, sizes and weight shapes, and orders the operators topologically (stable:
-  // operators that are already in order keep their numbers). Errors name the operator.
+  // Checks ranks, axis maps, sizes and weight shapes, and orders the operators topologically
+  // (stable: operators that are already in order keep their numbers). Errors name the operator.
   static Result<OpGraph> make(IdVector<OpId, Operator> ops, IdVector<WeightId, Weight> weights);
 
   const IdVector<OpId, Operator>& ops() const { return ops_; }

@@ -1,14 +1,16 @@
-// One operator of a model: its iteration space, what it reads, which weights it holds, what it costs.
+// One operator of a model: its iteration space, what it reads, which weights it holds, what it
+// costs.
 //
 // An operator is described by data, not by a class per kind. Its *iteration space* is a list of
-// dimensions: first those of its output tensor (row-major), then its reduction dimensions (summed over,
-// like the input channels of a convolution). Splitting the iteration space into equal pieces gives the
-// operator's tasks. Every axis of every input and weight says by an AxisMap which range a piece needs,
-// so one rectangle routine serves convolution halos, concatenation, recurrence and matrix products alike.
+// dimensions: first those of its output tensor (row-major), then its reduction dimensions (summed
+// over, like the input channels of a convolution). Splitting the iteration space into equal pieces
+// gives the operator's tasks. Every axis of every input and weight says by an AxisMap which range a
+// piece needs, so one rectangle routine serves convolution halos, concatenation, recurrence and
+// matrix products alike.
 //
-// The class of a dimension is FlexFlow's (arXiv 1807.05358, section 4, Table 2): Sample; Parameter if
-// splitting it splits the weights; Attribute otherwise. Reduction dimensions are outside SOAP; splitting
-// one gives partial sums (Megatron's row-parallel layers).
+// The class of a dimension is FlexFlow's (arXiv 1807.05358, section 4, Table 2): Sample; Parameter
+// if splitting it splits the weights; Attribute otherwise. Reduction dimensions are outside SOAP;
+// splitting one gives partial sums (Megatron's row-parallel layers).
 #pragma once
 
 #include <array>
@@ -52,9 +54,9 @@ struct Range {
 //   kWhole    the whole axis, whatever the piece
 //   kWindow   for the piece's range [lo, hi) of iteration dimension `dim`:
 //             [lo * stride - padding, (hi - 1) * stride - padding + kernel), clipped to the axis.
-//             stride = kernel = 1, padding = 0 follows the dimension; a convolution's halo comes from
-//             kernel > stride; padding = k > 0 alone reads an axis that begins at index k of the
-//             dimension (concatenation), padding < 0 a slice; stride = kernel = s scales.
+//             stride = kernel = 1, padding = 0 follows the dimension; a convolution's halo comes
+//             from kernel > stride; padding = k > 0 alone reads an axis that begins at index k of
+//             the dimension (concatenation), padding < 0 a slice; stride = kernel = s scales.
 //   kFixed    [fixed.lo, fixed.hi), whatever the piece (the last step of a fused recurrence)
 struct AxisMap {
   enum class Kind : uint8_t { kWhole, kWindow, kFixed };
@@ -109,8 +111,8 @@ struct Input {
   std::vector<AxisMap> axes;  // one per output dimension of the producer
 };
 
-// One weight used by an operator. Unrolled steps of a recurrent layer name the same WeightId: such a
-// weight is stored, synchronised and updated once per iteration.
+// One weight used by an operator. Unrolled steps of a recurrent layer name the same WeightId: such
+// a weight is stored, synchronised and updated once per iteration.
 struct WeightUse {
   WeightId weight;
   std::vector<AxisMap> axes;  // one per axis of the weight
@@ -128,15 +130,16 @@ struct Operator {
   std::string name;
   OpKind kind = OpKind::kInput;
   DataType type = DataType::kFp32;
-  std::vector<Dim> dims;    // iteration space: output dimensions first, then reductions
-  size_t output_rank = 0;   // how many of `dims` are output dimensions
+  std::vector<Dim> dims;   // iteration space: output dimensions first, then reductions
+  size_t output_rank = 0;  // how many of `dims` are output dimensions
   std::vector<Input> inputs;
   std::vector<WeightUse> weights;
   double flops_per_point = 0;  // forward FLOPs per point of the whole iteration space
   int64_t kernel_h = 1;        // convolution and pooling windows
   int64_t kernel_w = 1;
   bool needs_input_gradient = true;  // false where no weight lies upstream (first layers)
-  // For display and for recipes: the layer a person would name ("lstm2"), the unrolled step, the depth.
+  // For display and for recipes: the layer a person would name ("lstm2"), the unrolled step, the
+  // depth.
   std::string layer;
   int32_t step = 0;
 
