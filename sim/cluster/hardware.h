@@ -8,16 +8,16 @@
 namespace soapbox {
 
 struct Hardware {
-  std::string name;  // an id of the hardware catalogue, e.g. "P100-SXM2-16GB"
-  FlopsPerSecond fp32_peak;
-  FlopsPerSecond tf32_peak;  // zero where the device has no such units
-  FlopsPerSecond fp16_peak;
-  FlopsPerSecond bf16_peak;
-  FlopsPerSecond fp8_peak;
-  BytesPerSecond memory_bandwidth;
-  Bytes memory;
+  std::string name{};  // an id of the hardware catalogue, e.g. "P100-SXM2-16GB"
+  FlopsPerSecond fp32_peak{};
+  FlopsPerSecond tf32_peak{};  // zero where the device has no such units
+  FlopsPerSecond fp16_peak{};
+  FlopsPerSecond bf16_peak{};
+  FlopsPerSecond fp8_peak{};
+  BytesPerSecond memory_bandwidth{};
+  Bytes memory{};
   int sm_count = 0;  // streaming multiprocessors or compute units: the width of one wave
-  std::string source;
+  std::string source{};
 };
 
 }  // namespace soapbox
