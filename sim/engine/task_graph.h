@@ -17,9 +17,12 @@ namespace soapbox {
 using TaskId = StrongId<struct TaskTag>;
 using ResourceId = StrongId<struct ResourceTag>;
 
-// Structure of arrays; successors in compressed rows.
+// Successors in compressed rows. What a started task needs (duration, resource, row of successors)
+// is one record of 16 bytes, so that starting a task touches one cache line of the graph.
 class TaskGraph {
  public:
+  explicit TaskGraph(size_t resource_count);
+
   // Adds a task; ids are given in order. REQUIRES: duration >= 0 and resource < resource_count.
   TaskId add_task(ResourceId resource, Duration duration);
   // REQUIRES: from < to, both added. Repeated edges are allowed and harmless.
@@ -27,26 +30,42 @@ class TaskGraph {
   // Builds the rows. No task or edge may be added after.
   void finish();
   void reserve(size_t tasks, size_t edges);
+  // Back to an empty graph that keeps its memory.
+  void clear(size_t resource_count);
 
-  explicit TaskGraph(size_t resource_count) : resource_count_(resource_count) {}
-  size_t task_count() const { return durations_.size(); }
-  size_t edge_count() const { return successors_.size(); }
+  bool finished() const { return finished_; }
+  size_t task_count() const { return predecessor_counts_.size(); }
+  size_t edge_count() const { return finished_ ? successors_.size() : pending_edges_.size(); }
   size_t resource_count() const { return resource_count_; }
-  Duration duration(TaskId task) const { return durations_[task]; }
-  ResourceId resource(TaskId task) const { return resources_[task]; }
+  Duration duration(TaskId task) const { return records_[task].duration; }
+  ResourceId resource(TaskId task) const { return records_[task].resource; }
   uint32_t predecessor_count(TaskId task) const { return predecessor_counts_[task]; }
+  const IdVector<TaskId, uint32_t>& predecessor_counts() const { return predecessor_counts_; }
+  // In the order in which the edges were added. REQUIRES: finished.
   std::span<const TaskId> successors(TaskId task) const {
-    return {successors_.data() + rows_[task.index()],
-            successors_.data() + rows_[task.index() + 1]};
+    const uint32_t first = records_[task].first_successor;
+    const uint32_t last = records_[TaskId(task.value() + 1)].first_successor;
+    return {successors_.data() + first, last - first};
   }
 
  private:
+  struct Record {
+    Duration duration;
+    ResourceId resource;
+    uint32_t first_successor = 0;
+  };
+  static_assert(sizeof(Record) == 16);
+
+  struct Edge {
+    TaskId from;
+    TaskId to;
+  };
+
   size_t resource_count_;
-  IdVector<TaskId, Duration> durations_;
-  IdVector<TaskId, ResourceId> resources_;
+  bool finished_ = false;
+  IdVector<TaskId, Record> records_;  // finish() adds one at the end, for the end of the last row
   IdVector<TaskId, uint32_t> predecessor_counts_;
-  std::vector<std::pair<TaskId, TaskId>> pending_edges_;  // until finish()
-  std::vector<uint32_t> rows_;
+  std::vector<Edge> pending_edges_;  // until finish()
   std::vector<TaskId> successors_;
 };
 
