@@ -31,7 +31,8 @@ BANNED_CODE = [
     (r"\busing\s+namespace\b", "names say where they come from"),
     (r"\bstd::(?:rand|srand|random_device|mt19937\w*|\w+_distribution)\b",
      "only sim/base/rng.h gives the same numbers everywhere"),
-    (r"\bstd::views\b", "clang 14 cannot compile libstdc++'s pipelines"),
+    (r"\bstd::(?:views|ranges::(?:equal_range|subrange))\b",
+     "clang 14 cannot compile libstdc++'s views"),
     (r"(?<![\w.])assert\s*\(", "SOAPBOX_CHECK and SOAPBOX_DCHECK say more"),
 ]
 
