@@ -1,0 +1,28 @@
+#include "scenarios/runner/record.h"
+
+#include "sim/base/str.h"
+
+namespace soapbox::runner {
+
+void Record::add(std::string name, results::Cell cell) {
+  columns_.push_back({std::move(name)});
+  cells_.push_back(std::move(cell));
+}
+
+std::string Record::render(results::Format format) const {
+  results::Table table(columns_);
+  table.add_row(cells_);
+  return results::render_record(table, format);
+}
+
+Option format_option() {
+  return {"format", "FORMAT", "table (default), csv, json or jsonl"};
+}
+
+Result<results::Format> read_format(const Arguments& arguments) {
+  Result<results::Format> format = results::parse_format(arguments.text_or("format", "table"));
+  if (!format) return usage_error(str_cat("--format: ", format.error().message));
+  return format;
+}
+
+}  // namespace soapbox::runner
