@@ -1,0 +1,83 @@
+// Delta simulation of plans: keeps the blocks and the timeline of a current plan, and after a
+// change of some operators' configurations rebuilds only their blocks and repairs only what they
+// disturb.
+//
+// Results equal simulate() to the picosecond, task by task: tasks carry the structural order of
+// lower() as their keys. Changing one operator with p pieces whose edges have q pairs costs O(p +
+// q) to rebuild, plus the visits of the repair (engine/delta_engine.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "sim/engine/delta_engine.h"
+#include "sim/plan/plan.h"
+#include "sim/simulate/blocks.h"
+#include "sim/simulate/simulate.h"
+#include "sim/simulate/sync.h"
+
+namespace soapbox {
+
+class DeltaSimulation {
+ public:
+  explicit DeltaSimulation(const Problem& problem);
+
+  // Simulates `plan` from nothing and makes it current. REQUIRES: check_plan() accepts it.
+  Duration reset(const Plan& plan);
+  // The iteration time of `plan`, which differs from the current one in `changed` alone; nothing if
+  // it exceeds `limit`. Then accept() (not after nothing) or reject() must follow.
+  std::optional<Duration> propose(const Plan& plan, std::span<const OpId> changed,
+                                  std::optional<Duration> limit = {});
+  void accept();
+  void reject();
+
+  // Every task of the current timeline in structural order: what a full run must equal.
+  struct TaskTimes {
+    uint64_t key;
+    SimTime ready;
+    SimTime start;
+    SimTime end;
+  };
+  std::vector<TaskTimes> timeline() const;
+  uint64_t visits() const { return engine_.visits(); }
+
+ private:
+  struct OpState {
+    std::vector<TaskId> forward;   // by piece
+    std::vector<TaskId> backward;  // by piece; empty where nothing has a gradient
+  };
+  struct TaskSet {
+    std::vector<TaskId> tasks;
+    Duration serial;
+  };
+
+  void build_op(OpId op, const Plan& plan);
+  void build_edge(EdgeId edge, const Plan& plan);
+  void build_edge_backward(EdgeId edge, const Plan& plan, const EdgeBlock& block);
+  void build_weight(WeightId weight, const Plan& plan);
+  void remove_all(std::span<const TaskId> tasks);
+  void collect_touched(std::span<const OpId> changed);
+  TaskId add_compute(uint64_t key, DeviceId device, Duration duration);
+  TaskId add_transfer(uint64_t key, DeviceId from, DeviceId to, Bytes bytes);
+  Duration iteration_time(SimTime makespan) const;
+
+  Problem problem_;
+  DeltaEngine engine_;
+  IdVector<OpId, OpState> ops_;
+  IdVector<EdgeId, TaskSet> edges_;
+  IdVector<WeightId, TaskSet> weights_;
+  TaskId all_backward_;  // SyncMode::kBulk
+
+  // The pending change: what is rebuilt, and the states before.
+  std::vector<OpId> touched_ops_;
+  std::vector<EdgeId> touched_edges_;
+  std::vector<WeightId> touched_weights_;
+  std::vector<OpState> old_ops_;
+  std::vector<TaskSet> old_edges_;
+  std::vector<TaskSet> old_weights_;
+};
+
+}  // namespace soapbox
