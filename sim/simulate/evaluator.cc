@@ -2,12 +2,25 @@
 
 #include <utility>
 
+#include "sim/base/str.h"
+
 namespace soapbox {
 
-Evaluator::Evaluator(const Problem& problem) : problem_(problem) {}
+std::string to_string(SimulationMode mode) {
+  return mode == SimulationMode::kFull ? "full" : "delta";
+}
 
-Duration Evaluator::evaluate() {
-  ++evaluations_;
+Result<SimulationMode> parse_simulation_mode(std::string_view text) {
+  if (text == "full") return SimulationMode::kFull;
+  if (text == "delta") return SimulationMode::kDelta;
+  const std::vector<std::string> known = {"delta", "full"};
+  return bad_input(unknown_name("simulation mode", text, known));
+}
+
+Evaluator::Evaluator(const Problem& problem, SimulationMode mode)
+    : problem_(problem), mode_(mode), delta_(problem) {}
+
+Duration Evaluator::evaluate_fully() {
   const Lowered lowered = lower(problem_.model, problem_.cluster, problem_.costs, current_);
   engine_.run(lowered.graph, timeline_);
   return timeline_.makespan - SimTime() + lowered.serial_sync;
@@ -15,31 +28,51 @@ Duration Evaluator::evaluate() {
 
 Duration Evaluator::reset(const Plan& plan) {
   SOAPBOX_CHECK(!pending_, "a proposal is pending");
+  ++evaluations_;
   current_ = plan;
-  current_time_ = evaluate();
+  current_time_ = mode_ == SimulationMode::kFull ? evaluate_fully() : delta_.reset(plan);
   return current_time_;
 }
 
-Duration Evaluator::propose(std::span<const ConfigChange> changes) {
+std::optional<Duration> Evaluator::evaluate(std::span<const ConfigChange> changes,
+                                            std::optional<Duration> limit) {
   SOAPBOX_CHECK(!pending_, "a proposal is pending");
+  ++evaluations_;
   undo_.clear();
+  std::vector<OpId> changed;
   for (const ConfigChange& change : changes) {
     undo_.push_back({change.op, std::exchange(current_.ops[change.op], change.config)});
+    changed.push_back(change.op);
   }
   pending_ = true;
-  pending_time_ = evaluate();
+  if (mode_ == SimulationMode::kDelta) {
+    pending_time_ = delta_.propose(current_, changed, limit);
+  } else {
+    pending_time_ = evaluate_fully();
+    if (limit && *pending_time_ > *limit) pending_time_.reset();
+  }
   return pending_time_;
 }
 
+Duration Evaluator::propose(std::span<const ConfigChange> changes) {
+  return *evaluate(changes, std::nullopt);
+}
+
+std::optional<Duration> Evaluator::propose(std::span<const ConfigChange> changes, Duration limit) {
+  return evaluate(changes, limit);
+}
+
 void Evaluator::accept() {
-  SOAPBOX_CHECK(pending_, "no proposal to accept");
+  SOAPBOX_CHECK(pending_ && pending_time_, "no proposal to accept");
   pending_ = false;
-  current_time_ = pending_time_;
+  current_time_ = *pending_time_;
+  if (mode_ == SimulationMode::kDelta) delta_.accept();
 }
 
 void Evaluator::reject() {
   SOAPBOX_CHECK(pending_, "no proposal to reject");
   pending_ = false;
+  if (mode_ == SimulationMode::kDelta) delta_.reject();
   // Newest first, so that an operator named twice gets its first configuration back.
   for (size_t i = undo_.size(); i-- > 0;) current_.ops[undo_[i].op] = std::move(undo_[i].config);
 }

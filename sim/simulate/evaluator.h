@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/engine/engine.h"
 #include "sim/plan/plan.h"
+#include "sim/simulate/delta.h"
 #include "sim/simulate/simulate.h"
 
 namespace soapbox {
@@ -17,9 +21,16 @@ struct ConfigChange {
   OpConfig config;
 };
 
+// How a change is evaluated; the results are the same to the picosecond.
+//   kFull   lower and simulate the whole plan again (FlexFlow's full simulation)
+//   kDelta  repair the timeline of the current plan
+enum class SimulationMode : uint8_t { kFull, kDelta };
+std::string to_string(SimulationMode mode);
+Result<SimulationMode> parse_simulation_mode(std::string_view text);
+
 class Evaluator {
  public:
-  explicit Evaluator(const Problem& problem);
+  explicit Evaluator(const Problem& problem, SimulationMode mode = SimulationMode::kDelta);
 
   // Makes `plan` the current plan and returns its iteration time. Counts one evaluation.
   // REQUIRES: check_plan() accepts it.
@@ -27,6 +38,9 @@ class Evaluator {
   // The iteration time of the current plan with these operators changed. Counts one evaluation. The
   // change is pending until accept() or reject(); at most one is pending.
   Duration propose(std::span<const ConfigChange> changes);
+  // The same, or nothing if the iteration time is above `limit`: a simulation may stop as soon as
+  // that is certain. After nothing only reject() may follow.
+  std::optional<Duration> propose(std::span<const ConfigChange> changes, Duration limit);
   void accept();
   void reject();
 
@@ -37,15 +51,19 @@ class Evaluator {
   uint64_t evaluations() const { return evaluations_; }
 
  private:
-  Duration evaluate();
+  Duration evaluate_fully();
+  std::optional<Duration> evaluate(std::span<const ConfigChange> changes,
+                                   std::optional<Duration> limit);
 
   Problem problem_;
+  SimulationMode mode_;
   FifoEngine engine_;
   Timeline timeline_;
+  DeltaSimulation delta_;
   Plan current_;
   Duration current_time_;
   std::vector<ConfigChange> undo_;  // the old configurations of the pending change
-  Duration pending_time_;
+  std::optional<Duration> pending_time_;
   bool pending_ = false;
   uint64_t evaluations_ = 0;
 };
