@@ -38,7 +38,7 @@ TaskId DeltaSimulation::add_compute(uint64_t key, DeviceId device, Duration dura
 }
 
 TaskId DeltaSimulation::add_transfer(uint64_t key, DeviceId from, DeviceId to, Bytes bytes) {
-  const Route& route = problem_.cluster.route(from, to);
+  const Route route = problem_.cluster.route(from, to);
   return engine_.add_task(key, link_resource(problem_.cluster, route.bottleneck),
                           bytes / route.bandwidth);
 }

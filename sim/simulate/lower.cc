@@ -69,7 +69,7 @@ class Lowering {
     return task;
   }
   TaskId add_transfer(TaskKind kind, DeviceId from, DeviceId to, Bytes bytes) {
-    const Route& route = cluster_.route(from, to);
+    const Route route = cluster_.route(from, to);
     const TaskId task =
         out_.graph.add_task(link_resource(cluster_, route.bottleneck), bytes / route.bandwidth);
     out_.labels.push_back({kind, {}, 0, {}, {}, from, to, bytes});
