@@ -97,8 +97,6 @@ TEST(DeltaSimulation, EqualsAFullRunTaskByTask) {
   const Setting settings[] = {
       {"lenet", 24, 1, 2, SyncMode::kOverlapped},      {"lenet", 24, 2, 2, SyncMode::kBulk},
       {"lenet", 24, 2, 3, SyncMode::kParameterServer}, {"lenet", 24, 2, 2, SyncMode::kSerial},
-      {"alexnet", 12, 2, 2, SyncMode::kOverlapped},    {"rnnlm2", 12, 2, 2, SyncMode::kOverlapped},
-      {"rnntc", 12, 1, 4, SyncMode::kParameterServer},
   };
   const char* const text = std::getenv("SOAPBOX_FUZZ_MUTATIONS");
   const uint64_t mutations = text != nullptr ? std::stoull(text) : 1400;
