@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "sim/base/str.h"
 
 namespace soapbox {
 
@@ -173,6 +174,135 @@ OpId ModelBuilder::add(std::string name, OpId left, OpId right) {
   }
   op.inputs.push_back({right, follow_all(op.output_rank)});
   op.flops_per_point = 1;
+  return append(std::move(op));
+}
+
+OpId ModelBuilder::append_step(Operator op, const std::string& layer, int32_t step) {
+  op.name = str_cat(layer, "_", step);
+  op.layer = layer;
+  op.step = step;
+  return append(std::move(op));
+}
+
+OpId ModelBuilder::tokens(std::string name, int64_t length) {
+  Operator op;
+  op.name = std::move(name);
+  op.kind = OpKind::kInput;
+  op.type = DataType::kInt32;
+  op.dims = {sample(batch_), attribute("length", length)};
+  op.output_rank = 2;
+  return append(std::move(op));
+}
+
+SequenceLayer ModelBuilder::embedding_layer(std::string name, int64_t vocabulary,
+                                            int64_t channels) {
+  const WeightId weight = add_weight(name, {vocabulary, channels});
+  return {std::move(name), weight};
+}
+
+// Per hidden channel, for each of the four gates: its row of the input and of the recurrent matrix,
+// and a bias for either, as in cuDNN.
+SequenceLayer ModelBuilder::lstm_layer(std::string name, int64_t in_channels, int64_t hidden) {
+  const WeightId weight = add_weight(name, {hidden, 4 * (in_channels + hidden + 2)});
+  return {std::move(name), weight};
+}
+
+SequenceLayer ModelBuilder::linear_layer(std::string name, int64_t in_channels,
+                                         int64_t out_channels) {
+  const WeightId weight = add_weight(name, {out_channels, in_channels + 1});
+  return {std::move(name), weight};
+}
+
+OpId ModelBuilder::embed(const SequenceLayer& layer, int32_t step, OpId tokens, int64_t length) {
+  Operator op;
+  op.kind = OpKind::kEmbedding;
+  op.dims = {sample(batch_), attribute("length", length),
+             parameter("out_channel", weights_[layer.weight].shape[1])};
+  op.output_rank = 3;
+  op.inputs = {{tokens, {AxisMap::follow(0), AxisMap::window(1, 1, 1, -step * length)}}};
+  op.weights = {{layer.weight, {AxisMap::whole(), AxisMap::follow(2)}}};
+  return append_step(std::move(op), layer.name, step);
+}
+
+OpId ModelBuilder::lstm(const SequenceLayer& layer, int32_t step, OpId input,
+                        std::optional<OpId> previous) {
+  const int64_t length = size(input, 1);
+  const int64_t in_channels = size(input, 2);
+  const int64_t hidden = weights_[layer.weight].shape[0];
+  SOAPBOX_CHECK(weights_[layer.weight].shape[1] == 4 * (in_channels + hidden + 2),
+                "the layer's weight is for another input");
+  Operator op;
+  op.kind = OpKind::kLstm;
+  op.dims = {sample(batch_), attribute("length", length), parameter("hidden", hidden),
+             reduction("in_channel", in_channels + hidden)};
+  op.dims[1].divisible = false;
+  op.dims[2].divisible = length == 1;
+  op.output_rank = 3;
+  op.inputs = {{input, {AxisMap::follow(0), AxisMap::follow(1), AxisMap::whole()}}};
+  if (previous) {
+    SOAPBOX_CHECK(size(*previous, 2) == hidden, "the previous state has other channels");
+    const int64_t end = size(*previous, 1);
+    const AxisMap last = AxisMap::fixed_range(end - 1, end);
+    op.inputs.push_back({*previous, {AxisMap::follow(0), last, AxisMap::whole()}});
+    op.inputs.push_back({*previous, {AxisMap::follow(0), last, AxisMap::follow(2)}});
+  }
+  op.weights = {{layer.weight, {AxisMap::follow(2), AxisMap::whole()}}};
+  op.flops_per_point = 2 * 4;  // a multiplication and an addition for each of four gates
+  return append_step(std::move(op), layer.name, step);
+}
+
+OpId ModelBuilder::linear(const SequenceLayer& layer, int32_t step, std::span<const OpId> inputs) {
+  SOAPBOX_CHECK(!inputs.empty(), "a linear operator has inputs");
+  Operator op;
+  int64_t in_channels = 0;
+  for (const OpId input : inputs) {
+    SOAPBOX_CHECK(size(input, 1) == size(inputs[0], 1), "inputs cover the same steps");
+    op.inputs.push_back({input, {AxisMap::follow(0), AxisMap::follow(1), AxisMap::whole()}});
+    in_channels += size(input, 2);
+  }
+  const std::vector<int64_t>& shape = weights_[layer.weight].shape;
+  SOAPBOX_CHECK(shape[1] == in_channels + 1, "the layer's weight is for another input");
+  op.kind = OpKind::kLinear;
+  op.dims = {sample(batch_), attribute("length", size(inputs[0], 1)),
+             parameter("out_channel", shape[0]), reduction("in_channel", in_channels)};
+  op.output_rank = 3;
+  op.weights = {{layer.weight, {AxisMap::follow(2), AxisMap::whole()}}};
+  op.flops_per_point = 2;
+  return append_step(std::move(op), layer.name, step);
+}
+
+OpId ModelBuilder::attention(const std::string& layer, int32_t step, OpId queries, OpId states) {
+  SOAPBOX_CHECK(size(queries, 2) == size(states, 2), "queries and states have the same channels");
+  Operator op = over_output_of(queries, {}, OpKind::kAttention);
+  op.dims[2].name = "hidden";
+  op.dims[2].divisible = false;  // a score needs all channels
+  op.dims.push_back(reduction("states", size(states, 1)));
+  op.inputs.push_back({states, {AxisMap::follow(0), AxisMap::whole(), AxisMap::whole()}});
+  op.flops_per_point = 2 * 2;  // the scores, and the sum
+  return append_step(std::move(op), layer, step);
+}
+
+OpId ModelBuilder::softmax_step(const std::string& layer, int32_t step, OpId input) {
+  const OpId op = softmax(str_cat(layer, "_", step), input);
+  ops_[op].layer = layer;
+  ops_[op].step = step;
+  return op;
+}
+
+OpId ModelBuilder::dense_last(std::string name, OpId sequence, int64_t channels) {
+  const int64_t length = size(sequence, 1);
+  const int64_t in_channels = size(sequence, 2);
+  Operator op;
+  op.kind = OpKind::kLinear;
+  op.dims = {sample(batch_), parameter("out_channel", channels),
+             reduction("in_channel", in_channels)};
+  op.output_rank = 2;
+  op.inputs = {
+      {sequence, {AxisMap::follow(0), AxisMap::fixed_range(length - 1, length), AxisMap::whole()}}};
+  op.weights = {
+      {add_weight(name, {channels, in_channels + 1}), {AxisMap::follow(1), AxisMap::whole()}}};
+  op.flops_per_point = 2;
+  op.name = std::move(name);
   return append(std::move(op));
 }
 

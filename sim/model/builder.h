@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,6 +45,14 @@ enum class PerChannel : int64_t {
   kBatchNorm = 2,  // scale and shift; the running statistics are not trained
 };
 
+// A layer of a sequence model: its operators, one per unrolled step or per run of fused steps,
+// share one weight. Their tensors are sample x length x channel, where length counts the fused
+// steps.
+struct SequenceLayer {
+  std::string name;
+  WeightId weight;
+};
+
 class ModelBuilder {
  public:
   // `batch`: samples per iteration. REQUIRES: batch > 0.
@@ -62,12 +71,36 @@ class ModelBuilder {
   OpId concat(std::string name, std::span<const OpId> inputs, size_t axis);
   OpId add(std::string name, OpId left, OpId right);
 
+  // A source of token sequences: sample x length.
+  OpId tokens(std::string name, int64_t length);
+  SequenceLayer embedding_layer(std::string name, int64_t vocabulary, int64_t channels);
+  SequenceLayer lstm_layer(std::string name, int64_t in_channels, int64_t hidden);
+  SequenceLayer linear_layer(std::string name, int64_t in_channels, int64_t out_channels);
+
+  // Operator number `step` of a layer; it is named "LAYER_STEP".
+  // Embeds tokens [step * length, (step + 1) * length).
+  OpId embed(const SequenceLayer& layer, int32_t step, OpId tokens, int64_t length);
+  // Begins with the state in which `previous` ended: its last hidden state, all of it, and its last
+  // cell state, channel by channel. The cell state has the hidden state's shape, so it is a second
+  // edge from the same operator. Without `previous`, the state is zero. Fused steps cannot be split
+  // by channel, because every step needs all channels of the one before.
+  OpId lstm(const SequenceLayer& layer, int32_t step, OpId input, std::optional<OpId> previous);
+  // Reads the channels of all inputs, as if they were concatenated.
+  OpId linear(const SequenceLayer& layer, int32_t step, std::span<const OpId> inputs);
+  // Dot-product attention (Luong et al., arXiv 1508.04025): every step of `queries` is scored
+  // against all steps of `states`, which are then summed by score.
+  OpId attention(const std::string& layer, int32_t step, OpId queries, OpId states);
+  OpId softmax_step(const std::string& layer, int32_t step, OpId input);
+  // Fully connected, reading the last step of a sequence.
+  OpId dense_last(std::string name, OpId sequence, int64_t channels);
+
   int64_t size(OpId op, size_t dim) const { return ops_[op].dims[dim].size; }
   // Checks and orders what was added; the builder is spent.
   Result<Model> build();
 
  private:
   OpId append(Operator op);
+  OpId append_step(Operator op, const std::string& layer, int32_t step);
   WeightId add_weight(std::string name, std::vector<int64_t> shape);
   Operator over_output_of(OpId input, std::string name, OpKind kind) const;
 

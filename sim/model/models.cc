@@ -5,15 +5,37 @@
 
 #include "sim/base/str.h"
 #include "sim/model/cnn.h"
+#include "sim/model/rnn.h"
 
 namespace soapbox {
 
 namespace {
 
+constexpr Unrolled kFused = {.steps = 40, .fused = 8};
+constexpr Unrolled kStepwise = {.steps = 40, .fused = 1};
+
 constexpr std::array kModels = std::to_array<ModelRow>({
-    {"alexnet", "AlexNet, 224 x 224 (arXiv 1404.5997; shapes of FlexFlow and OptCNN)", 256,
+    {"alexnet", "AlexNet, 224 x 224 (arXiv 1404.5997; 7 x 7 x 256 into fc6, as OptCNN)", 256,
      build_alexnet},
+    {"inception_v3", "Inception-v3, 299 x 299, no auxiliary head (arXiv 1512.00567)", 64,
+     build_inception_v3},
     {"lenet", "LeNet-5, 32 x 32 (LeCun et al. 1998), for optimality studies", 64, build_lenet},
+    {"nmt", "2+2 LSTM x 1024, attention, vocabulary 32,000, 40 steps by 8 (FlexFlow, table 4)", 64,
+     [](int64_t batch) { return build_nmt("nmt", batch, kFused); }},
+    {"nmt_steps", "nmt with one operator per step", 64,
+     [](int64_t batch) { return build_nmt("nmt_steps", batch, kStepwise); }},
+    {"resnet101", "ResNet-101, 224 x 224, with shortcuts (arXiv 1512.03385)", 64, build_resnet101},
+    {"rnnlm", "2 LSTM x 2048, vocabulary 10,000 (PTB), 40 steps by 8 (FlexFlow, table 4)", 64,
+     [](int64_t batch) { return build_rnnlm("rnnlm", batch, kFused); }},
+    {"rnnlm2", "rnnlm limited to 2 steps, for optimality studies (FlexFlow, section 8.3)", 64,
+     [](int64_t batch) { return build_rnnlm("rnnlm2", batch, {.steps = 2, .fused = 1}); }},
+    {"rnnlm_steps", "rnnlm with one operator per step", 64,
+     [](int64_t batch) { return build_rnnlm("rnnlm_steps", batch, kStepwise); }},
+    {"rnntc", "4 LSTM x 1024, Movie Reviews (vocabulary 18,765 assumed, Kim 2014), 40 steps by 8",
+     64, [](int64_t batch) { return build_rnntc("rnntc", batch, kFused); }},
+    {"rnntc_steps", "rnntc with one operator per step", 64,
+     [](int64_t batch) { return build_rnntc("rnntc_steps", batch, kStepwise); }},
+    {"vgg16", "VGG-16, 224 x 224 (arXiv 1409.1556)", 64, build_vgg16},
 });
 
 static_assert(std::ranges::is_sorted(kModels, {}, &ModelRow::name));
@@ -26,6 +48,7 @@ std::span<const ModelRow> model_table() {
 
 std::vector<std::string> model_names() {
   std::vector<std::string> names;
+  names.reserve(kModels.size());
   for (const ModelRow& row : kModels) names.emplace_back(row.name);
   return names;
 }

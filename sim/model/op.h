@@ -97,9 +97,9 @@ enum class OpKind : uint8_t {
   kPool2d,       // dims: sample, channel, height, width;              params: kernel_h, kernel_w
   kLinear,       // dims: sample[, length], out_channel | in_channel
   kEmbedding,    // dims: sample[, length], out_channel; weight: vocabulary x out_channel
-  kLstm,         // dims: sample[, length], hidden | input (input + hidden features)
-  kAttention,    // dims: sample, hidden | length: scores against, and sum over, `length` states
-  kSoftmax,      // dims: sample[, length], class (not divisible): softmax with cross-entropy loss
+  kLstm,         // dims: sample[, length], hidden | in_channel (input + hidden features)
+  kAttention,    // dims: sample[, length], hidden | states: scores against, and sum over, states
+  kSoftmax,      // dims: sample[, length], class: softmax with cross-entropy loss
   kConcat,       // copies its inputs into one tensor
   kElementwise,  // add, activation, batch normalisation at training time: one pass over memory
 };
@@ -137,9 +137,9 @@ struct Operator {
   double flops_per_point = 0;  // forward FLOPs per point of the whole iteration space
   int64_t kernel_h = 1;        // convolution and pooling windows
   int64_t kernel_w = 1;
-  bool needs_input_gradient = true;  // false where no weight lies upstream (first layers)
-  // For display and for recipes: the layer a person would name ("lstm2"), the unrolled step, the
-  // depth.
+  bool needs_input_gradient = true;  // whether a weight lies upstream; OpGraph::make sets it
+  // For display and for recipes: the layer a person would name ("lstm2"), and which of its unrolled
+  // operators this is.
   std::string layer;
   int32_t step = 0;
 
