@@ -12,6 +12,7 @@ Error refuse(const Database& database, std::string message) {
 }
 
 // The file's schema version, after checking that the file is ours. 0: it is empty.
+// REQUIRES: inside a transaction; another process may be creating the schema.
 Result<int64_t> identify(Database& database) {
   const Result<int64_t> application = database.integer("PRAGMA application_id");
   if (!application) return application.error();
@@ -31,14 +32,20 @@ Result<int64_t> identify(Database& database) {
   return *version;
 }
 
+Result<int64_t> identify_once(Database& database) {
+  const Result<Transaction> reading = Transaction::begin(database, Transaction::Kind::kRead);
+  if (!reading) return reading.error();
+  return identify(database);
+}
+
 }  // namespace
 
 Status migrate(Database& database) {
-  Result<int64_t> version = identify(database);
+  Result<int64_t> version = identify_once(database);
   if (!version) return version.error();
   if (*version == kSchemaVersion) return ok();
 
-  Result<Transaction> transaction = Transaction::begin(database);
+  Result<Transaction> transaction = Transaction::begin(database, Transaction::Kind::kWrite);
   if (!transaction) return transaction.error();
   version = identify(database);  // again: another process may have been quicker
   if (!version) return version.error();
@@ -54,7 +61,7 @@ Status migrate(Database& database) {
 }
 
 Status check_version(Database& database) {
-  const Result<int64_t> version = identify(database);
+  const Result<int64_t> version = identify_once(database);
   if (!version) return version.error();
   if (*version == 0) return refuse(database, "empty: no study is stored here");
   if (*version < kSchemaVersion) {

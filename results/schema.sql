@@ -1,9 +1,9 @@
 -- The results database, schema 1: one file per study. Applied as migration 1 (migrate.h).
 --
 -- Tables are singular and normalised: an instance and a method are stored once, a run has a narrow
--- integer key for its many improvements and its 128-bit identity as text. Views are plural, wide and
--- sorted by what a run is, never by when it ended: they are what `export` prints and what a person
--- reads with the sqlite3 program. Texts in CHECK lists are stored values: DO NOT CHANGE THEM.
+-- integer key for its many improvements and its 128-bit identity as text. Views are plural, wide
+-- and sorted by what a run is, never by when it ended: they are what `export` prints and what a
+-- person reads with the sqlite3 program. Texts in CHECK lists are stored values and never change.
 -- Times: picoseconds (INTEGER, exact) for the simulated, seconds (REAL) for the spent, ISO 8601 UTC
 -- (TEXT) for the clock.
 
@@ -22,7 +22,7 @@ CREATE TABLE instance (
   devices INTEGER NOT NULL CHECK (devices > 0),
   batch INTEGER NOT NULL CHECK (batch > 0),  -- samples per iteration, all devices together
   network TEXT NOT NULL,                     -- the network fidelity's name
-  costs TEXT NOT NULL,                       -- fingerprint of everything else that the simulator reads
+  costs TEXT NOT NULL,                       -- fingerprint of all else that the simulator reads
   UNIQUE (model, cluster, devices, batch, network, costs)
 ) STRICT;
 
@@ -90,9 +90,10 @@ CREATE TABLE reference (  -- published figures that the study is compared with
 ) STRICT, WITHOUT ROWID;
 
 CREATE VIEW runs AS
-SELECT run.identity, model, cluster, devices, batch, network, costs, method.name AS method, settings,
-       seed, budget, code, status, iteration_time_ps, samples_per_s,
-       samples_per_s / devices AS samples_per_s_per_device, communication_bytes, trace_hash,
+SELECT run.identity, model, cluster, devices, batch, network, costs,
+       method.name AS method, settings, seed, budget, code, status, iteration_time_ps,
+       samples_per_s, samples_per_s / devices AS samples_per_s_per_device,
+       communication_bytes, trace_hash,
        evaluations, best_at, cpu_s, wall_s, started_at, command, version, host, provenance, note
 FROM run JOIN instance ON instance.id = run.instance JOIN method ON method.id = run.method
 ORDER BY model, cluster, devices, batch, network, costs, method.name, settings, budget, seed, code;

@@ -240,8 +240,8 @@ int64_t Database::rows_changed() const {
   return sqlite3_changes(handle_.get());
 }
 
-Result<Transaction> Transaction::begin(Database& database) {
-  const Status begun = database.run("BEGIN IMMEDIATE");
+Result<Transaction> Transaction::begin(Database& database, Kind kind) {
+  const Status begun = database.run(kind == Kind::kRead ? "BEGIN" : "BEGIN IMMEDIATE");
   if (!begun) return begun.error();
   return Transaction(database);
 }

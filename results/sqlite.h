@@ -121,12 +121,16 @@ class Database {
   std::map<std::string, std::unique_ptr<sqlite3_stmt, Finalize>, std::less<>> prepared_;
 };
 
-// BEGIN IMMEDIATE ... COMMIT: all of it or nothing. Taking the write lock at once is what makes the
-// busy timeout work; a transaction that upgrades from reading fails without waiting. Rolls back
-// unless committed. REQUIRES: the database outlives it and does not move.
+// Everything between begin and commit happens at once or not at all. Rolls back unless committed.
+// REQUIRES: the database outlives it and does not move.
 class Transaction {
  public:
-  static Result<Transaction> begin(Database& database);
+  enum class Kind : uint8_t {
+    kRead,   // all reads see one state of the file
+    kWrite,  // takes the write lock at once: that is what makes the busy timeout work, as a
+             // transaction that turns from reading to writing fails without waiting
+  };
+  static Result<Transaction> begin(Database& database, Kind kind);
   Transaction(Transaction&& other) noexcept : database_(other.database_) {
     other.database_ = nullptr;
   }

@@ -68,12 +68,12 @@ TEST(Sqlite, ATransactionThatIsNotCommittedLeavesNothing) {
   Database database = memory();
   ASSERT_TRUE(database.execute("CREATE TABLE t (i INTEGER) STRICT"));
   {
-    const Result<Transaction> transaction = Transaction::begin(database);
+    const Result<Transaction> transaction = Transaction::begin(database, Transaction::Kind::kWrite);
     ASSERT_TRUE(transaction);
     ASSERT_TRUE(database.run("INSERT INTO t VALUES (1)"));
   }
   EXPECT_EQ(*database.integer("SELECT count(*) FROM t"), 0);
-  Result<Transaction> transaction = Transaction::begin(database);
+  Result<Transaction> transaction = Transaction::begin(database, Transaction::Kind::kWrite);
   ASSERT_TRUE(database.run("INSERT INTO t VALUES (2)"));
   ASSERT_TRUE(transaction->commit());
   EXPECT_EQ(*database.integer("SELECT count(*) FROM t"), 1);
@@ -86,7 +86,8 @@ TEST(Sqlite, AFullDatabaseIsAnEnvironmentErrorAndKeepsWhatWasCommitted) {
       database->execute("PRAGMA journal_mode = WAL; PRAGMA max_page_count = 8;"
                         "CREATE TABLE t (s TEXT) STRICT; INSERT INTO t VALUES ('first')"));
   {
-    const Result<Transaction> transaction = Transaction::begin(*database);
+    const Result<Transaction> transaction =
+        Transaction::begin(*database, Transaction::Kind::kWrite);
     ASSERT_TRUE(transaction);
     ASSERT_TRUE(database->run("INSERT INTO t VALUES ('second')"));
     const Status full = database->run("INSERT INTO t VALUES (?)", std::string(100'000, 'x'));
@@ -102,14 +103,14 @@ TEST(Sqlite, AnotherWritersLockIsUnavailableAfterTheTimeout) {
   Result<Database> holder = Database::open(scratch.file("a.db"), OpenMode::kCreate, 0);
   ASSERT_TRUE(holder->execute("PRAGMA journal_mode = WAL; CREATE TABLE t (i INTEGER) STRICT"));
   Result<Database> waiter = Database::open(scratch.file("a.db"), OpenMode::kWrite, 20);
-  Result<Transaction> held = Transaction::begin(*holder);
+  Result<Transaction> held = Transaction::begin(*holder, Transaction::Kind::kWrite);
   ASSERT_TRUE(held);
-  const Result<Transaction> refused = Transaction::begin(*waiter);
+  const Result<Transaction> refused = Transaction::begin(*waiter, Transaction::Kind::kWrite);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
   EXPECT_NE(refused.error().message.find("database is locked"), std::string::npos);
   ASSERT_TRUE(held->commit());
-  EXPECT_TRUE(Transaction::begin(*waiter));
+  EXPECT_TRUE(Transaction::begin(*waiter, Transaction::Kind::kWrite));
 }
 
 TEST(Sqlite, AMissingFileOrFolderIsAnEnvironmentErrorWithTheSystemsReason) {

@@ -25,12 +25,26 @@ Error damaged(const Database& database, std::string_view what) {
   return Error{ErrorCode::kDatabase, str_cat("damaged: ", what), {database.path(), 0, 0}};
 }
 
+// Asks for write-ahead logging: readers and the writer do not wait for each other, and a commit is
+// one append. Where the file system cannot (no shared memory), or while another process uses a file
+// that has just been made, SQLite keeps its rollback journal: as safe, slower, and the next to open
+// the file asks again.
+Result<bool> log_ahead(Database& database) {
+  Statement mode = database.query("PRAGMA journal_mode = WAL");
+  const Result<bool> row = mode.step();
+  if (!row && row.error().code == ErrorCode::kUnavailable) return false;
+  if (!row) return row.error();
+  return *row && mode.text(0) == "wal";
+}
+
 Status tune(Database& database) {
-  // Write-ahead logging: readers and the writer do not wait for each other, and a commit is one
-  // append. Where the file system cannot (no shared memory), SQLite keeps its rollback journal,
-  // which is as safe and slower. NORMAL can lose the last runs, never more, when the power fails.
-  for (const char* pragma : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
-                             "PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF"}) {
+  const Result<bool> ahead = log_ahead(database);
+  if (!ahead) return ahead.error();
+  // With the log, NORMAL can lose the last runs when the power fails, and nothing else; with the
+  // journal it could do harm.
+  const char* synchronous = *ahead ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL";
+  for (const char* pragma :
+       {synchronous, "PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF"}) {
     const Status done = database.run(pragma);
     if (!done) return done;
   }
@@ -140,19 +154,23 @@ Result<Store> Store::open(const std::string& path, OpenMode mode, int busy_timeo
 }
 
 Result<std::optional<RunRow>> Store::find(std::string_view identity) {
-  std::optional<RunRow> run;
-  int64_t id = 0;
-  {
-    Statement row = database_.query(kSelectRun, identity);
-    const Result<bool> found = row.step();
-    if (!found) return while_doing("cannot read a run", found.error());
-    if (!*found) return std::optional<RunRow>();
-    id = row.integer(0);
-    run = read_run(row);
-  }
+  const Result<Transaction> reading = Transaction::begin(database_, Transaction::Kind::kRead);
+  if (!reading) return while_doing("cannot read a run", reading.error());
+  Result<std::optional<RunRow>> run = read_whole(identity);
+  if (!run) return while_doing("cannot read a run", run.error());
+  return run;
+}
+
+// In a transaction: the row and its children are of one state of the file.
+Result<std::optional<RunRow>> Store::read_whole(std::string_view identity) {
+  Statement row = database_.query(kSelectRun, identity);
+  const Result<bool> found = row.step();
+  if (!found) return found.error();
+  if (!*found) return std::optional<RunRow>();
+  std::optional<RunRow> run = read_run(row);
   if (!run) return damaged(database_, str_cat("run ", identity));
-  const Status children = read_children(id, *run);
-  if (!children) return while_doing("cannot read a run", children.error());
+  const Status children = read_children(row.integer(0), *run);
+  if (!children) return children.error();
   return run;
 }
 
@@ -192,9 +210,9 @@ Result<PutOutcome> Store::put(const RunRow& run) {
   }
   const std::string id = identity(run.key);
   const std::string what = str_cat("cannot store run ", id);
-  Result<Transaction> transaction = Transaction::begin(database_);
+  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
   if (!transaction) return while_doing(what, transaction.error());
-  const Result<std::optional<RunRow>> old = find(id);
+  const Result<std::optional<RunRow>> old = read_whole(id);
   if (!old) return while_doing(what, old.error());
   PutOutcome outcome = PutOutcome::kStored;
   if (old->has_value()) {
@@ -303,7 +321,7 @@ Result<std::optional<StudyRow>> Store::study() {
 
 Status Store::put_references(std::span<const ReferenceRow> references) {
   constexpr std::string_view kWhat = "cannot store the reference figures";
-  Result<Transaction> transaction = Transaction::begin(database_);
+  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
   if (!transaction) return while_doing(kWhat, transaction.error());
   for (const ReferenceRow& row : references) {
     const Status done = database_.run(

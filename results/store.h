@@ -62,6 +62,7 @@ class Store {
   Result<int64_t> method_id(const MethodRow& method);
   Status insert_run(const RunRow& run, const std::string& identity);
   Status insert_children(int64_t id, const RunRow& run);
+  Result<std::optional<RunRow>> read_whole(std::string_view identity);
   Status read_children(int64_t id, RunRow& run);
   Database database_;
 };

@@ -236,7 +236,8 @@ TEST(StoreFaults, KilledInTheMiddleOfARunLeavesNoneOfIt) {
     Result<Database> database = Database::open(path, OpenMode::kWrite, kBusyTimeoutMs);
     // A cache of ten pages: the rows reach the disk long before the commit that never comes.
     if (!database->execute("PRAGMA cache_size = 10")) return 1;
-    const Result<Transaction> transaction = Transaction::begin(*database);
+    const Result<Transaction> transaction =
+        Transaction::begin(*database, Transaction::Kind::kWrite);
     if (!transaction) return 2;
     for (int64_t i = 0; i < 2000; ++i) {
       const Status done = database->run("INSERT INTO method (name, settings) VALUES (?, ?)",
@@ -344,7 +345,7 @@ TEST(StoreFaults, ALockedDatabaseIsUnavailableAndThenFree) {
   Store store = open_store(path, 20);
   Result<Database> holder = Database::open(path, OpenMode::kWrite, 0);
   {
-    const Result<Transaction> held = Transaction::begin(*holder);
+    const Result<Transaction> held = Transaction::begin(*holder, Transaction::Kind::kWrite);
     ASSERT_TRUE(held);
     const Result<PutOutcome> refused = store.put(example_run(1));
     ASSERT_FALSE(refused);

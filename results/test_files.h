@@ -1,7 +1,6 @@
 // For the tests of this folder: an own directory that goes away, and processes that end on purpose.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,0 +1,83 @@
+#include "results/stats.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "sim/base/check.h"
+
+namespace soapbox::results {
+namespace {
+
+double mean(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// Ranks from 1; equal values share the mean of the ranks they cover.
+std::vector<double> ranks(std::span<const double> values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
+  std::vector<double> rank(values.size());
+  for (size_t first = 0; first < order.size();) {
+    size_t end = first;
+    while (end < order.size() && values[order[end]] == values[order[first]]) ++end;
+    // The mean of first + 1 ... end.
+    const double shared = static_cast<double>(first + 1 + end) / 2;
+    for (; first < end; ++first) rank[order[first]] = shared;
+  }
+  return rank;
+}
+
+}  // namespace
+
+double mean_absolute_relative_error(std::span<const double> predicted,
+                                    std::span<const double> actual) {
+  SOAPBOX_CHECK(predicted.size() == actual.size() && !actual.empty(), "pairs are needed");
+  double sum = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    SOAPBOX_CHECK(actual[i] != 0, "no error relative to zero");
+    sum += std::fabs((predicted[i] - actual[i]) / actual[i]);
+  }
+  return sum / static_cast<double>(actual.size());
+}
+
+double quantile(std::span<const double> values, double q) {
+  SOAPBOX_CHECK(!values.empty() && q >= 0 && q <= 1, "a quantile of nothing, or outside [0, 1]");
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  const double position = q * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(position);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], position - static_cast<double>(below));
+}
+
+double shifted_geometric_mean(std::span<const double> values, double shift) {
+  SOAPBOX_CHECK(!values.empty(), "a mean of nothing");
+  double sum = 0;
+  for (const double value : values) {
+    SOAPBOX_CHECK(value + shift > 0, "a geometric mean needs positive values");
+    sum += std::log(value + shift);
+  }
+  return std::exp(sum / static_cast<double>(values.size())) - shift;
+}
+
+std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b) {
+  SOAPBOX_CHECK(a.size() == b.size() && a.size() >= 2, "at least two pairs are needed");
+  const std::vector<double> rank_a = ranks(a);
+  const std::vector<double> rank_b = ranks(b);
+  const double mean_rank = mean(rank_a);  // (n + 1) / 2 on both sides
+  double covariance = 0;
+  double variance_a = 0;
+  double variance_b = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    covariance += (rank_a[i] - mean_rank) * (rank_b[i] - mean_rank);
+    variance_a += (rank_a[i] - mean_rank) * (rank_a[i] - mean_rank);
+    variance_b += (rank_b[i] - mean_rank) * (rank_b[i] - mean_rank);
+  }
+  if (variance_a == 0 || variance_b == 0) return std::nullopt;
+  return covariance / std::sqrt(variance_a * variance_b);
+}
+
+}  // namespace soapbox::results

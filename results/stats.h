@@ -1,0 +1,29 @@
+// Statistics that commands print. Plain arithmetic on doubles: nothing here reaches a simulated
+// time.
+#pragma once
+
+#include <optional>
+#include <span>
+
+namespace soapbox::results {
+
+// mean |predicted - actual| / |actual|, as a fraction: 0.1 is 10 %.
+// REQUIRES: as many predictions as actual values, at least one; no actual value is 0.
+double mean_absolute_relative_error(std::span<const double> predicted,
+                                    std::span<const double> actual);
+
+// The q-quantile, linear between order statistics: position q (n - 1) in the sorted values (Hyndman
+// and Fan's type 7, as numpy and R do). q = 0.5 is the median. O(n log n).
+// REQUIRES: at least one value, all finite; 0 <= q <= 1.
+double quantile(std::span<const double> values, double q);
+
+// exp(mean log(v + shift)) - shift: a mean of ratios that a few tiny values do not dominate. Shift
+// 0 is the geometric mean. REQUIRES: at least one value; every value + shift is positive.
+double shifted_geometric_mean(std::span<const double> values, double shift);
+
+// Spearman's rank correlation: Pearson's correlation of the ranks, where equal values share the
+// mean of their ranks. Nothing if one side is constant. O(n log n). REQUIRES: equally many values
+// on both sides, at least two, all finite.
+std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b);
+
+}  // namespace soapbox::results

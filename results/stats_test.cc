@@ -1,0 +1,71 @@
+#include "results/stats.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+namespace soapbox::results {
+namespace {
+
+using Values = std::vector<double>;
+
+TEST(Stats, RelativeErrorIsMeanOfAbsoluteFractions) {
+  // |110 - 100| / 100 = 0.1; |150 - 200| / 200 = 0.25; exact: 0. Mean 0.35 / 3.
+  EXPECT_NEAR(mean_absolute_relative_error(Values{110, 150, 7}, Values{100, 200, 7}), 0.35 / 3,
+              1e-15);
+  // Relative to the actual side: 100 for 200 is 50 %, 200 for 100 is 100 %.
+  EXPECT_EQ(mean_absolute_relative_error(Values{100}, Values{200}), 0.5);
+  EXPECT_EQ(mean_absolute_relative_error(Values{200}, Values{100}), 1.0);
+}
+
+TEST(Stats, QuantilesInterpolateBetweenOrderStatistics) {
+  const Values values = {40, 10, 20, 30};
+  EXPECT_EQ(quantile(values, 0), 10);
+  EXPECT_EQ(quantile(values, 1), 40);
+  EXPECT_EQ(quantile(values, 0.5), 25);     // position 1.5
+  EXPECT_EQ(quantile(values, 0.75), 32.5);  // position 2.25
+  EXPECT_EQ(quantile(Values{3, 1, 2}, 0.5), 2);
+  EXPECT_EQ(quantile(Values{5}, 0.9), 5);
+}
+
+TEST(Stats, ShiftZeroIsTheGeometricMean) {
+  EXPECT_NEAR(shifted_geometric_mean(Values{1, 10, 100}, 0), 10, 1e-12);
+  EXPECT_NEAR(shifted_geometric_mean(Values{2, 8}, 0), 4, 1e-12);
+}
+
+TEST(Stats, AShiftDampsSmallValues) {
+  // (0 + 1) (8 + 1) = 9, root 3, less 1.
+  EXPECT_NEAR(shifted_geometric_mean(Values{0, 8}, 1), 2, 1e-12);
+  // A value a million times smaller divides the unshifted mean by 1000, the shifted one by 2.3 at
+  // most.
+  EXPECT_NEAR(shifted_geometric_mean(Values{1e-6, 1}, 0), 1e-3, 1e-12);
+  EXPECT_NEAR(shifted_geometric_mean(Values{1e-6, 1}, 1), std::sqrt(2.000002) - 1, 1e-9);
+}
+
+TEST(Stats, RankCorrelationSeesOrderAlone) {
+  EXPECT_EQ(rank_correlation(Values{1, 2, 3, 4}, Values{1, 10, 100, 1000}), 1);
+  EXPECT_EQ(rank_correlation(Values{1, 2, 3, 4}, Values{4, 3, 2, -1}), -1);
+  // One swap of neighbours in five: 1 - 6 (1 + 1) / (5 (25 - 1)) = 0.9.
+  EXPECT_NEAR(*rank_correlation(Values{1, 2, 3, 4, 5}, Values{1, 3, 2, 4, 5}), 0.9, 1e-15);
+}
+
+TEST(Stats, TiesShareTheMeanRank) {
+  // Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: covariance 4.5, variances 4.5 and 5.
+  EXPECT_NEAR(*rank_correlation(Values{1, 5, 5, 9}, Values{1, 2, 3, 4}), 4.5 / std::sqrt(4.5 * 5),
+              1e-15);
+}
+
+TEST(Stats, AConstantSideHasNoRankCorrelation) {
+  EXPECT_EQ(rank_correlation(Values{2, 2, 2}, Values{1, 2, 3}), std::nullopt);
+}
+
+TEST(StatsDeath, NothingHasNoStatistics) {
+  EXPECT_DEATH(quantile(Values{}, 0.5), "quantile of nothing");
+  EXPECT_DEATH(mean_absolute_relative_error(Values{1}, Values{0}), "relative to zero");
+  EXPECT_DEATH(shifted_geometric_mean(Values{-1}, 1), "positive values");
+  EXPECT_DEATH(rank_correlation(Values{1, 2}, Values{1}), "pairs are needed");
+}
+
+}  // namespace
+}  // namespace soapbox::results

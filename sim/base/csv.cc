@@ -1,0 +1,149 @@
+#include "sim/base/csv.h"
+
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "sim/base/str.h"
+
+namespace soapbox {
+
+// Cuts text into lines of cells. A quoted cell may contain commas, line breaks and doubled quotes.
+class CsvTable::Reader {
+ public:
+  Reader(std::string_view text, const std::string& file) : text_(text), file_(file) {
+    if (text_.substr(0, 3) == "\xef\xbb\xbf") text_.remove_prefix(3);  // a byte order mark
+  }
+
+  bool at_end() const { return at_ == text_.size(); }
+  int line() const { return line_; }
+
+  Result<std::vector<Cell>> next_line() {
+    std::vector<Cell> cells;
+    for (;;) {
+      Result<Cell> cell = next_cell();
+      if (!cell) return cell.error();
+      cells.push_back(*std::move(cell));
+      if (!take(',')) break;
+    }
+    take('\r');
+    if (!at_end() && !take('\n')) return error("expected ',' or the end of the line");
+    return cells;
+  }
+
+ private:
+  Result<Cell> next_cell() {
+    Cell cell{"", line_, column_};
+    if (!take('"')) {
+      while (!at_end() && std::string_view(",\r\n").find(text_[at_]) == std::string_view::npos) {
+        if (text_[at_] == '"') return error("a quote inside a cell that does not begin with one");
+        cell.text += advance();
+      }
+      return cell;
+    }
+    for (;;) {
+      if (at_end()) return bad_input("this quote is not closed", {file_, cell.line, cell.column});
+      const char c = advance();
+      if (c == '"' && !take('"')) return cell;
+      cell.text += c;
+    }
+  }
+
+  char advance() {
+    const char c = text_[at_++];
+    ++column_;
+    if (c == '\n') {
+      ++line_;
+      column_ = 1;
+    }
+    return c;
+  }
+
+  bool take(char c) {
+    if (at_end() || text_[at_] != c) return false;
+    advance();
+    return true;
+  }
+
+  Error error(std::string message) const {
+    return bad_input(std::move(message), {file_, line_, column_});
+  }
+
+  std::string_view text_;
+  const std::string& file_;
+  size_t at_ = 0;
+  int line_ = 1;
+  int column_ = 1;
+};
+
+Result<CsvTable> CsvTable::parse(std::string_view text, const std::string& file,
+                                 std::span<const std::string_view> columns) {
+  SOAPBOX_CHECK(!columns.empty(), "a table has columns");
+  CsvTable table;
+  table.file_ = file;
+  table.columns_.assign(columns.begin(), columns.end());
+  Reader reader(text, file);
+  const Result<std::vector<Cell>> header = reader.next_line();
+  if (!header) return header.error();
+  for (size_t i = 0; i < std::max(header->size(), columns.size()); ++i) {
+    if (i < header->size() && i < columns.size() && (*header)[i].text == columns[i]) continue;
+    const Cell& wrong = (*header)[std::min(i, header->size() - 1)];
+    return bad_input(str_cat("the header must be '", join(table.columns_, ","), "'"),
+                     {file, wrong.line, wrong.column});
+  }
+  while (!reader.at_end()) {
+    Result<std::vector<Cell>> line = reader.next_line();
+    if (!line) return line.error();
+    if (line->size() != columns.size()) {
+      return bad_input(
+          str_cat("a row needs ", columns.size(), " cells, this one has ", line->size()),
+          {file, line->front().line, line->front().column});
+    }
+    for (Cell& cell : *line) table.cells_.push_back(std::move(cell));
+  }
+  if (table.cells_.empty()) return bad_input("the table has no rows", {file, reader.line(), 0});
+  return table;
+}
+
+Result<CsvTable> CsvTable::read(const std::string& path,
+                                std::span<const std::string_view> columns) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) return bad_input("cannot read the file", {path, 0, 0});
+  return parse(text.str(), path, columns);
+}
+
+Result<int64_t> CsvTable::count(size_t row, size_t column) const {
+  constexpr int64_t kMost = int64_t{1} << 53;
+  const std::string& cell = text(row, column);
+  int64_t value = 0;
+  const auto [end, status] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (status != std::errc() || end != cell.data() + cell.size() || value <= 0 || value > kMost) {
+    return error(row, column, "must be a positive whole number");
+  }
+  return value;
+}
+
+Result<double> CsvTable::positive(size_t row, size_t column) const {
+  const std::string& cell = text(row, column);
+  double value = 0;
+  const auto [end, status] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (status != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value) ||
+      value <= 0) {
+    return error(row, column, "must be a positive number");
+  }
+  return value;
+}
+
+SourcePosition CsvTable::where(size_t row, size_t column) const {
+  return {file_, cell(row, column).line, cell(row, column).column};
+}
+
+Error CsvTable::error(size_t row, size_t column, std::string_view message) const {
+  return bad_input(str_cat(columns_[column], " '", text(row, column), "': ", message),
+                   where(row, column));
+}
+
+}  // namespace soapbox
