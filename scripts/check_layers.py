@@ -31,6 +31,8 @@ ALLOW = {
     "scenarios/runner": _SIM | {"strategies", "calib", "results"},
 }
 
+_TESTS = r".*_test\.cc|.*/test_\w+\.h"
+
 # Start of an outside header -> (files that may include it, why not the others).
 LIBRARIES = {
     "boost/program_options": (r"scenarios/runner/\w+\.cc", "only the program reads a command line"),
@@ -38,8 +40,8 @@ LIBRARIES = {
     "toml": (r".*\.cc", "slow to compile: .cc files only"),
     "nlohmann/": (r".*\.cc", "slow to compile: .cc files only"),
     "sqlite3": (r"results/\w+\.(h|cc)", "results/ is the only code that touches SQLite"),
-    "gtest/": (r".*_test\.(h|cc)", "test code only"),
-    "gmock/": (r".*_test\.(h|cc)", "test code only"),
+    "gtest/": (_TESTS, "test code only"),
+    "gmock/": (_TESTS, "test code only"),
     "benchmark/": (r".*_bench\.cc", "benchmark code only"),
     "cu": (r"calib/.*", "only calib/ talks to devices"),
     "nccl": (r"calib/.*", "only calib/ talks to devices"),

@@ -42,9 +42,10 @@ BANNED_TEXT = [
     (r"(?<![\w.}~-])/(?:home|work|root|Users|mnt|scratch)/", "a path of one machine"),
 ]
 
-_MAP_FILES = re.compile(r"`([^`\s]+\.(?:h|cc|cu|cuh|py|cmake|sql|md))`")
+_IS_FILE = re.compile(r"[\w./{},*-]+\.(?:h|cc|cu|cuh|py|cmake|sql|md)")
 _PLACEHOLDER = re.compile(r"\*|(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
-_MAP_TOKENS = re.compile(r"`([^`\s]+)`")
+_NAME = re.compile(r"`([^`\s]+)`")
+_FIRST_CELL = re.compile(r"^\|([^|]*)\|", re.MULTILINE)
 _NOUN = re.compile(r"(?:_test|_bench)?\.(?:h|cc|cu|cuh|py)$")
 
 
@@ -112,6 +113,13 @@ def check_words(path, text):
     return errors
 
 
+def _names_in(text):
+    """What a map names: words between backticks, and the words of the first column of its tables."""
+    cells = " ".join(_FIRST_CELL.findall(text)).replace("`", " ")
+    words = _NAME.findall(text) + re.sub(r",(?=\s)", " ", cells).split()
+    return [name for word in dict.fromkeys(words) for name in _expand_braces(word)]
+
+
 def _expand_braces(name):
     """a.{h,cc} -> [a.h, a.cc]"""
     match = re.search(r"\{([^{}]*)\}", name)
@@ -141,7 +149,7 @@ def check_folder_map(root, readme, files):
     """
     folder = readme.parent
     text = (root / readme).read_text(encoding="utf-8")
-    names = [name for token in _MAP_TOKENS.findall(text) for name in _expand_braces(token)]
+    names = _names_in(text)
     maps = {file.parent for file in files if file.name == "README.md"}
     below = [file for file in files if folder in file.parents]
     errors = []
@@ -156,11 +164,9 @@ def check_folder_map(root, readme, files):
                 errors.append(f"{readme}: does not name {file.relative_to(folder)}")
     tails = {Path(*file.parts[i:]).as_posix() for file in below for i in range(len(file.parts))}
     tails |= {file.as_posix() for file in files}
-    for token in _MAP_FILES.findall(text):
-        for name in _expand_braces(token):
-            known = name in tails or _PLACEHOLDER.search(name.replace("README", ""))
-            if not known:
-                errors.append(f"{readme}: names {name}, which does not exist")
+    for name in filter(_IS_FILE.fullmatch, names):
+        if name not in tails and not _PLACEHOLDER.search(name.replace("README", "")):
+            errors.append(f"{readme}: names {name}, which does not exist")
     return errors
 
 

@@ -101,6 +101,12 @@ class CheckTidyTest(unittest.TestCase):
         self.write("sim/README.md", "`str.h` `ids.h` `base/rng.h` `base/NAME_test.cc`\n")
         self.assert_errors("sim/README.md: names base/rng.h, which does not exist")
 
+    def test_first_column_of_a_table_needs_no_backticks(self):
+        self.write("sim/README.md", "| file | what |\n|---|---|\n| str.h, `ids.h` | words |\n")
+        self.assert_errors()
+        self.write("sim/README.md", "| file | what |\n|---|---|\n| str.h, ids.h, no.h | a |\n")
+        self.assert_errors("names no.h, which does not exist")
+
     def test_folder_with_its_own_map_is_left_to_it(self):
         self.write("sim/plan/README.md", "`plan.h`\n")
         self.write("sim/plan/plan.h", "")
