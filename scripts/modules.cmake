@@ -9,6 +9,8 @@ target_include_directories(soapbox_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(soapbox_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor
   -ffp-contract=off  # fused multiply-adds would make results depend on the machine
+  # false alarms inside Boost and the standard library at -O1 and under sanitizers
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
   $<$<BOOL:${SOAPBOX_WERROR}>:-Werror>)
 if(SOAPBOX_SANITIZE)
   target_compile_options(soapbox_flags INTERFACE
