@@ -1,7 +1,6 @@
 #include "scenarios/runner/toml_file.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <exception>
 #include <map>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "scenarios/runner/text_file.h"
+#include "scenarios/runner/toml_syntax.h"
 #include "scenarios/runner/units_text.h"
 #include "sim/base/str.h"
 
@@ -19,18 +19,6 @@ namespace {
 
 // std::map, so that no order depends on hashing.
 using TomlValue = toml::basic_value<toml::discard_comments, std::map, std::vector>;
-
-// Deeper nesting than any scenario has; the parser recurses.
-constexpr int kMaxDepth = 100;
-
-// One line of printable characters, short enough for a message.
-std::string shown(std::string_view text) {
-  std::string result;
-  for (const char c : text.substr(0, 60)) {
-    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  }
-  return text.size() > 60 ? result + "..." : result;
-}
 
 // The value as it stands in the file, or at least its first line.
 std::string source_text(const TomlValue& value) {
@@ -57,48 +45,6 @@ std::string kind_of(const TomlValue& value) {
     default:
       return "a date";
   }
-}
-
-// What the parser says in several lines with a drawing, as one line with a position. The drawing's
-// last marked line is where the parser gave up:
-//    3 | b = @
-//      |     ^--- unknown value
-Error syntax_error(const std::string& drawing, const std::string& file) {
-  std::istringstream lines(drawing);
-  std::string message;
-  std::getline(lines, message);
-  if (message.starts_with("[error] ")) message.erase(0, 8);
-  if (message.starts_with("toml::"))
-    message.erase(0, std::min(message.find(": "), message.size() - 2) + 2);
-  SourcePosition where{file, 0, 0};
-  std::string hint;
-  for (std::string line; std::getline(lines, line);) {
-    const size_t bar = line.find(" | ");
-    if (bar == std::string::npos) continue;
-    const size_t digits = line.find_first_of("0123456789");
-    if (digits < bar) {
-      std::from_chars(line.data() + digits, line.data() + bar, where.line);
-      continue;
-    }
-    const size_t mark = line.find_first_of("^~", bar);
-    if (mark == std::string::npos) continue;
-    where.column = static_cast<int>(mark - bar - 2);
-    const size_t dashes = line.find_first_of(" -", mark);
-    const size_t words =
-        dashes == std::string::npos ? dashes : line.find_first_not_of(" -~", dashes);
-    hint = words == std::string::npos ? "" : line.substr(words);
-  }
-  return bad_input(shown(message) + (hint.empty() ? "" : "; " + shown(hint)), where);
-}
-
-bool nested_too_deeply(std::string_view text) {
-  int depth = 0;
-  for (const char c : text) {
-    if (c == '[' || c == '{') ++depth;
-    if ((c == ']' || c == '}') && depth > 0) --depth;
-    if (depth > kMaxDepth) return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -478,15 +424,13 @@ Status TomlTable::finish() const {
 }
 
 Result<TomlTable> parse_toml(std::string_view text, const std::string& file) {
-  if (nested_too_deeply(text)) {
-    return bad_input(str_cat("brackets nested deeper than ", kMaxDepth), {file, 0, 0});
-  }
+  if (Status status = check_toml_depth(text, file); !status) return status.error();
   try {
     std::istringstream stream{std::string(text)};
     TomlValue root = toml::parse<toml::discard_comments, std::map, std::vector>(stream, file);
     return TomlDocument::root(std::move(root), file);
   } catch (const toml::exception& error) {
-    return syntax_error(error.what(), file);
+    return toml_syntax_error(error.what(), file);
   } catch (const std::exception& error) {
     return bad_input(str_cat("not valid TOML: ", shown(error.what())), {file, 0, 0});
   }

@@ -22,12 +22,14 @@ using BoostGraph = boost::adjacency_list<boost::vecS, boost::vecS, boost::direct
 }  // namespace
 
 struct PathSearch::Graph {
+  explicit Graph(size_t vertices) : graph(vertices) {}
   BoostGraph graph;
 };
 
 PathSearch::PathSearch(std::vector<uint64_t> relay, std::vector<SearchLink> links)
-    : relay_(std::move(relay)), links_(std::move(links)), graph_(std::make_unique<Graph>()) {
-  graph_->graph = BoostGraph(relay_.size());
+    : relay_(std::move(relay)),
+      links_(std::move(links)),
+      graph_(std::make_unique<Graph>(relay_.size())) {
   for (uint32_t index = 0; index < links_.size(); ++index) {
     const SearchLink& link = links_[index];
     SOAPBOX_CHECK(link.from < relay_.size() && link.to < relay_.size(), "vertex out of range");
