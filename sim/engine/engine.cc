@@ -19,9 +19,15 @@ void FifoEngine::run(const TaskGraph& graph, Timeline& timeline) {
   for (TaskId task : id_range<TaskId>(tasks)) {
     if (unmet_[task] == 0) queue_.push(SimTime(), task.value());
   }
+  const auto prefetch = [&](uint32_t id) {
+    const TaskId task(id);
+    graph.prefetch(task);
+    __builtin_prefetch(&timeline.start[task], 1);
+    __builtin_prefetch(&timeline.end[task], 1);
+  };
   SimTime makespan;
   while (!queue_.empty()) {
-    const Event event = queue_.pop();
+    const Event event = queue_.pop(prefetch);
     const TaskId task(event.id);
     SimTime& free_at = free_at_[graph.resource(task)];
     const SimTime start = std::max(event.time, free_at);

@@ -35,25 +35,15 @@ void EventQueue::detach(Bucket bucket) {
   if (digits == 0) levels_in_use_ &= ~(1u << bucket.level);
 }
 
-void EventQueue::spread(Bucket bucket) {
-  const uint32_t first = head(bucket);
-  detach(bucket);
-  Key smallest = key(pool_[first].events[0]);
-  for (uint32_t chunk = first; chunk != kNone; chunk = pool_[chunk].next) {
+EventQueue::Summary EventQueue::summarise(uint32_t chunk) const {
+  Summary summary{key(pool_[chunk].events[0]), 0};
+  for (; chunk != kNone; chunk = pool_[chunk].next) {
+    ++summary.chunks;
     for (uint32_t i = 0; i < pool_[chunk].count; ++i) {
-      smallest = std::min(smallest, key(pool_[chunk].events[i]));
+      summary.smallest = std::min(summary.smallest, key(pool_[chunk].events[i]));
     }
   }
-  SOAPBOX_DCHECK(bucket.level > 0, "two events with one key");
-  floor_ = smallest;
-  for (uint32_t chunk = first; chunk != kNone;) {
-    for (uint32_t i = 0; i < pool_[chunk].count; ++i) {
-      insert(Event(pool_[chunk].events[i]));  // a copy: the pool may move when it grows
-    }
-    const uint32_t next = pool_[chunk].next;
-    free_chunk(chunk);
-    chunk = next;
-  }
+  return summary;
 }
 
 }  // namespace soapbox

@@ -49,8 +49,14 @@ class EventQueue {
   bool empty() const { return levels_in_use_ == 0; }
   // REQUIRES: time >= 0, and the event is not smaller than the last one popped.
   void push(SimTime time, uint32_t id);
-  // The smallest event. REQUIRES: not empty.
-  Event pop();
+  // The smallest event. Calls soon(id) for events that are about to come, so that the caller can
+  // prefetch what it will need of them; a hint only: an id can come several times or never.
+  // REQUIRES: not empty.
+  template <class Soon>
+  Event pop(Soon&& soon);
+  Event pop() {
+    return pop([](uint32_t) {});
+  }
 
  private:
   __extension__ using Key = unsigned __int128;
@@ -59,6 +65,7 @@ class EventQueue {
   static constexpr int kLevels = 19;
   static_assert(kDigitBits * kLevels == 63 + 32);
   static constexpr uint32_t kChunkEvents = 15;
+  static constexpr uint32_t kSoonChunks = 40;
   static constexpr uint32_t kNone = UINT32_MAX;
 
   struct alignas(64) Chunk {
@@ -98,7 +105,13 @@ class EventQueue {
     free_ = chunk;
   }
   void detach(Bucket bucket);
-  void spread(Bucket bucket);
+  struct Summary {
+    Key smallest;
+    uint32_t chunks;
+  };
+  Summary summarise(uint32_t chunk) const;
+  template <class Soon>
+  void spread(Bucket bucket, Soon&& soon);
 
   Key floor_ = 0;
   uint32_t levels_in_use_ = 0;                       // bit per level
@@ -124,11 +137,34 @@ inline void EventQueue::push(SimTime time, uint32_t id) {
   insert(event);
 }
 
-inline Event EventQueue::pop() {
+// Moves the events of a bucket to lower levels.
+template <class Soon>
+void EventQueue::spread(Bucket bucket, Soon&& soon) {
+  SOAPBOX_DCHECK(bucket.level > 0, "two events with one key");
+  uint32_t chunk = head(bucket);
+  detach(bucket);
+  const Summary summary = summarise(chunk);
+  floor_ = summary.smallest;
+  // What a caller fetches for more events than this is out of the cache again when they come.
+  const bool is_soon = summary.chunks <= kSoonChunks;
+  while (chunk != kNone) {
+    for (uint32_t i = 0; i < pool_[chunk].count; ++i) {
+      const Event event = pool_[chunk].events[i];  // a copy: the pool may move when it grows
+      if (is_soon) soon(event.id);
+      insert(event);
+    }
+    const uint32_t next = pool_[chunk].next;
+    free_chunk(chunk);
+    chunk = next;
+  }
+}
+
+template <class Soon>
+Event EventQueue::pop(Soon&& soon) {
   SOAPBOX_DCHECK(!empty(), "no event is pending");
   Bucket bucket = first_bucket();
   while (pool_[head(bucket)].next != kNone) {
-    spread(bucket);
+    spread(bucket, soon);
     bucket = first_bucket();
   }
   const uint32_t index = head(bucket);

@@ -41,6 +41,8 @@ class TaskGraph {
   ResourceId resource(TaskId task) const { return records_[task].resource; }
   uint32_t predecessor_count(TaskId task) const { return predecessor_counts_[task]; }
   const IdVector<TaskId, uint32_t>& predecessor_counts() const { return predecessor_counts_; }
+  // Hints that duration, resource and successors of the task will be needed.
+  void prefetch(TaskId task) const { __builtin_prefetch(&records_[task]); }
   // In the order in which the edges were added. REQUIRES: finished.
   std::span<const TaskId> successors(TaskId task) const {
     const uint32_t first = records_[task].first_successor;
