@@ -122,19 +122,31 @@ OpId ModelBuilder::pool_all(std::string name, OpId input) {
   return pool(std::move(name), input, {size(input, 2), size(input, 3), 1, 0, 0});
 }
 
-OpId ModelBuilder::dense(std::string name, OpId input, int64_t channels) {
-  const Operator& producer = ops_[input];
-  const int64_t fan_in = producer.output_elements() / producer.dims[0].size;
+OpId ModelBuilder::append_dense(std::string name, Input input, int64_t fan_in, int64_t channels) {
   Operator op;
   op.kind = OpKind::kLinear;
   op.dims = {sample(batch_), parameter("out_channel", channels), reduction("in_channel", fan_in)};
   op.output_rank = 2;
-  op.inputs = {{input, std::vector<AxisMap>(producer.output_rank, AxisMap::whole())}};
-  op.inputs[0].axes[0] = AxisMap::follow(0);
+  op.inputs = {std::move(input)};
   op.weights = {{add_weight(name, {channels, fan_in + 1}), {AxisMap::follow(1), AxisMap::whole()}}};
   op.flops_per_point = 2;
   op.name = std::move(name);
   return append(std::move(op));
+}
+
+OpId ModelBuilder::dense(std::string name, OpId input, int64_t channels) {
+  const Operator& producer = ops_[input];
+  std::vector<AxisMap> axes(producer.output_rank, AxisMap::whole());
+  axes[0] = AxisMap::follow(0);
+  const int64_t fan_in = producer.output_elements() / producer.dims[0].size;
+  return append_dense(std::move(name), {input, std::move(axes)}, fan_in, channels);
+}
+
+OpId ModelBuilder::dense_last(std::string name, OpId sequence, int64_t channels) {
+  const int64_t length = size(sequence, 1);
+  const AxisMap last = AxisMap::fixed_range(length - 1, length);
+  return append_dense(std::move(name), {sequence, {AxisMap::follow(0), last, AxisMap::whole()}},
+                      size(sequence, 2), channels);
 }
 
 OpId ModelBuilder::softmax(std::string name, OpId input) {
@@ -287,23 +299,6 @@ OpId ModelBuilder::softmax_step(const std::string& layer, int32_t step, OpId inp
   ops_[op].layer = layer;
   ops_[op].step = step;
   return op;
-}
-
-OpId ModelBuilder::dense_last(std::string name, OpId sequence, int64_t channels) {
-  const int64_t length = size(sequence, 1);
-  const int64_t in_channels = size(sequence, 2);
-  Operator op;
-  op.kind = OpKind::kLinear;
-  op.dims = {sample(batch_), parameter("out_channel", channels),
-             reduction("in_channel", in_channels)};
-  op.output_rank = 2;
-  op.inputs = {
-      {sequence, {AxisMap::follow(0), AxisMap::fixed_range(length - 1, length), AxisMap::whole()}}};
-  op.weights = {
-      {add_weight(name, {channels, in_channels + 1}), {AxisMap::follow(1), AxisMap::whole()}}};
-  op.flops_per_point = 2;
-  op.name = std::move(name);
-  return append(std::move(op));
 }
 
 Result<Model> ModelBuilder::build() {

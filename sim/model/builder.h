@@ -101,6 +101,7 @@ class ModelBuilder {
  private:
   OpId append(Operator op);
   OpId append_step(Operator op, const std::string& layer, int32_t step);
+  OpId append_dense(std::string name, Input input, int64_t fan_in, int64_t channels);
   WeightId add_weight(std::string name, std::vector<int64_t> shape);
   Operator over_output_of(OpId input, std::string name, OpKind kind) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "sim/base/str.h"
 #include "sim/model/cnn.h"
@@ -38,7 +39,8 @@ constexpr std::array kModels = std::to_array<ModelRow>({
     {"vgg16", "VGG-16, 224 x 224 (arXiv 1409.1556)", 64, build_vgg16},
 });
 
-static_assert(std::ranges::is_sorted(kModels, {}, &ModelRow::name));
+// Strictly ascending: no two rows have one name.
+static_assert(std::ranges::is_sorted(kModels, std::ranges::less_equal{}, &ModelRow::name));
 
 }  // namespace
 
