@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "sim/base/ids.h"
@@ -47,7 +48,8 @@ class Costs {
   Duration update(Bytes weights, HardwareId hardware) const;
   // Summing `inputs` buffers of `size` bytes each into one of them.
   Duration sum(Bytes size, size_t inputs, HardwareId hardware) const;
-  // The worst provenance over all operators, and one line that says what it rests on.
+  // The worst provenance over all unsplit operators on any device, and one line that says what the
+  // figures rest on. A piece can be worse: each OpCost states its own.
   Provenance provenance() const { return provenance_; }
   const std::string& provenance_text() const { return provenance_text_; }
   // What the roofline of this model is multiplied with on that hardware.
@@ -56,11 +58,33 @@ class Costs {
  private:
   struct DeviceCosts {
     Roofline roofline;
+    std::shared_ptr<const MeasuredTable> table;  // may be null
     double factor = 1.0;
-    Provenance provenance = Provenance::kDatasheet;
+    Provenance roofline_provenance = Provenance::kDatasheet;
   };
+  // One phase of a piece: a part that the factor leaves alone, and the roofline's running time.
+  struct PhaseTime {
+    Duration fixed;
+    double run_seconds = 0;
+    Provenance provenance = Provenance::kMeasured;  // also of no work at all
+    Duration scaled(double factor) const { return fixed + from_seconds(factor * run_seconds); }
+  };
+  struct PieceTime {
+    PhaseTime forward;
+    PhaseTime backward_input;
+    PhaseTime backward_weight;
+  };
+  static PhaseTime phase_time(const DeviceCosts& device, const Work& work, DataType type);
+  static PieceTime piece_time(const DeviceCosts& device, const Operator& op,
+                              const Extents& extents);
+  static void use_measured(const MeasuredTable& table, const Operator& op, const Extents& extents,
+                           PieceTime& time);
+  static PhaseTime iteration_time(const DeviceCosts& device, const Model& model, int64_t batch);
+  static Result<std::string> set_up(const Model& model, const Hardware& hardware,
+                                    const Profile* profile, DeviceCosts& device);
+
   IdVector<HardwareId, DeviceCosts> devices_;
-  Provenance provenance_ = Provenance::kDatasheet;
+  Provenance provenance_ = Provenance::kMeasured;
   std::string provenance_text_;
 };
 

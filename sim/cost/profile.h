@@ -1,14 +1,12 @@
 // What is known about one kind of device: the figures of its roofline and where they come from, the
-// anchors, and its measured table. Read from scenarios/profiles/HARDWARE.toml.
+// anchors, and its measured table. Written down in scenarios/profiles.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "sim/base/result.h"
 #include "sim/base/units.h"
 #include "sim/cost/roofline.h"
 
@@ -23,14 +21,19 @@ std::string to_string(Provenance provenance);
 // A published iteration time of a whole model on one such device.
 struct Anchor {
   std::string model;
+  std::vector<std::string> variants;  // other graphs of the same iteration ("nmt_steps")
   int64_t batch = 0;
   Duration iteration_time;
   std::string source;
+
+  bool covers(const std::string& name) const;
 };
 
 struct Profile {
-  std::string hardware;  // an id of the hardware catalogue
-  std::string source;    // what the figures rest on, in one line
+  std::string hardware;    // an id of the hardware catalogue
+  std::string source;      // what the profile rests on, in one line
+  std::string fitted_on;   // the hardware whose kernels gave the shape, perhaps another one
+  std::string fit_source;  // and where those measurements come from
   RooflineShape shape;
   std::vector<Anchor> anchors;
   double unanchored_scale = 1.0;  // for models without an anchor: geometric mean of the factors

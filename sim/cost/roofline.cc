@@ -30,12 +30,10 @@ double peak_of(DataType type, const Hardware& hardware) {
 }  // namespace
 
 RooflineShape datasheet_shape() {
-  const ProductShape product{
-      {{128, 128, 0.8, 0.5}, {64, 64, 0.65, 0.5}, {32, 32, 0.4, 0.5}}, 16, 8};
+  const ProductShape product{{{128, 128, 0.8}, {64, 64, 0.65}, {32, 32, 0.4}}, 0.5, 16, 0, 0.1, 8};
   RooflineShape shape;
   shape.launch = microseconds(5);
   shape.memory_efficiency = 0.8;
-  shape.memory_ramp = kibibytes(256);
   shape.products = {product, product, product, product};
   return shape;
 }
@@ -48,16 +46,18 @@ Roofline::Roofline(const RooflineShape& shape, const Hardware& hardware) : launc
     seconds_per_flop_[type] = 1.0 / peak_of(static_cast<DataType>(type), hardware);
   }
   seconds_per_byte_ = 1.0 / (hardware.memory_bandwidth.rate() * shape.memory_efficiency);
-  memory_ramp_bytes_ = shape.memory_ramp.as_double();
   sm_count_ = hardware.sm_count;
   for (size_t kind = 0; kind < kProductKinds; ++kind) {
     const ProductShape& from = shape.products[kind];
     ProductTime& to = products_[kind];
+    to.latency = from.latency;
     to.ramp = from.ramp;
+    to.long_k_penalty = from.long_k_penalty;
+    to.passes = from.passes;
     to.max_split = from.max_split;
     for (const Tile& tile : from.tiles) {
-      to.tiles.push_back({tile.m, tile.n, tile.latency,
-                          2.0 * product_of(tile.m, tile.n) * sm_count_ / tile.efficiency});
+      to.tiles.push_back(
+          {tile.m, tile.n, 2.0 * product_of(tile.m, tile.n) * sm_count_ / tile.efficiency});
     }
   }
 }
@@ -65,6 +65,11 @@ Roofline::Roofline(const RooflineShape& shape, const Hardware& hardware) : launc
 // In units of 1 / peak: FLOP-equivalents. `result_cost` is one pass over the result in that unit.
 double Roofline::tiled_seconds(const Gemm& gemm, const ProductTime& product,
                                double result_cost) const {
+  constexpr double kShort = 4096;
+  constexpr double kLong = 32768;
+  const double excess =
+      std::clamp((static_cast<double>(gemm.k) - kShort) / (kLong - kShort), 0.0, 1.0);
+  const double slow_down = 1 + product.long_k_penalty * excess;
   double best = std::numeric_limits<double>::infinity();
   for (const TileTime& tile : product.tiles) {
     const double blocks = product_of(ceil_div(gemm.m, tile.m), ceil_div(gemm.n, tile.n)) *
@@ -73,9 +78,10 @@ double Roofline::tiled_seconds(const Gemm& gemm, const ProductTime& product,
       const int64_t split = int64_t{1} << shift;
       if (split > gemm.k) break;
       const double parts = static_cast<double>(split);
-      const double depth = static_cast<double>((gemm.k + split - 1) >> shift) + product.ramp;
+      const double depth =
+          (static_cast<double>((gemm.k + split - 1) >> shift) + product.ramp) * slow_down;
       const double sum_parts = shift == 0 ? 0 : 2 * parts * result_cost;
-      const double waves = std::ceil(blocks * parts / sm_count_) + tile.latency;
+      const double waves = std::ceil(blocks * parts / sm_count_) + product.latency;
       best = std::min(best, waves * depth * tile.block_seconds + sum_parts);
     }
   }
@@ -99,11 +105,12 @@ double Roofline::run_seconds(const Work& work, DataType type) const {
   if (work.product.m > 0) {
     const double compute =
         product_seconds(work.product, work.kind, type) * static_cast<double>(work.products);
-    const double memory = (work.product_bytes + memory_ramp_bytes_) * seconds_per_byte_;
-    seconds += std::max(compute, memory);
+    const double memory = work.product_bytes * seconds_per_byte_;
+    seconds +=
+        std::max(compute, memory) + products_[static_cast<size_t>(work.kind)].passes * memory;
   }
   if (work.stream_bytes > 0) {
-    seconds += (work.stream_bytes + memory_ramp_bytes_) * seconds_per_byte_;
+    seconds += work.stream_bytes * seconds_per_byte_;
   }
   return seconds * static_cast<double>(work.product.steps);
 }

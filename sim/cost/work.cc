@@ -67,12 +67,17 @@ PieceWork conv_work(const Operator& op, const Extents& extents) {
   const double weight = elements(gemm.n, gemm.k);
   const double output = elements(gemm.m, gemm.n);
   const double bytes = element_bytes(op) * (input + weight + output);
-  // Winograd's transform exists for 3x3 windows of stride 1, forward and to the input.
-  const bool winograd = op.kernel_h == 3 && op.kernel_w == 3 && strides == 1;
-  const ProductKind kind = winograd ? ProductKind::kWinograd : ProductKind::kConv;
   PieceWork work;
-  work.forward = product(kind, gemm, bytes);
-  const Gemm to_input{1, gemm.m * strides, in_channels, ceil_div(gemm.n * window, strides)};
+  Gemm forward = gemm;
+  Gemm to_input{1, gemm.m * strides, in_channels, ceil_div(gemm.n * window, strides)};
+  ProductKind kind = ProductKind::kConv;
+  // Winograd's transform exists for 3x3 windows of stride 1, forward and to the input.
+  if (op.kernel_h == 3 && op.kernel_w == 3 && strides == 1) {
+    kind = ProductKind::kWinograd;
+    forward.m = extents[0] * winograd_extent(extents[2]) * winograd_extent(extents[3]);
+    to_input.m = forward.m;
+  }
+  work.forward = product(kind, forward, bytes);
   if (op.needs_input_gradient) work.backward_input = product(kind, to_input, bytes);
   const Gemm to_weight{1, gemm.n, gemm.k, gemm.m};
   work.backward_weight = product(ProductKind::kConv, to_weight, bytes);
@@ -84,7 +89,7 @@ PieceWork linear_work(const Operator& op, const Extents& extents) {
   const double bytes = element_bytes(op) * (elements(gemm.m, gemm.k) + elements(gemm.k, gemm.n) +
                                             elements(gemm.m, gemm.n));
   PieceWork work;
-  work.forward = product(ProductKind::kGemm, gemm, bytes);
+  work.forward = product(ProductKind::kLinear, gemm, bytes);
   if (op.needs_input_gradient) {
     work.backward_input = product(ProductKind::kGemm, {1, gemm.m, gemm.k, gemm.n}, bytes);
   }
@@ -103,7 +108,7 @@ PieceWork lstm_work(const Operator& op, const Extents& extents) {
       size * (elements(gemm.m, gemm.k) + elements(gemm.k, gemm.n) + elements(gemm.m, gemm.n));
   const double pointwise = size * kPointwisePasses * elements(gemm.m, gemm.n / 4);
   PieceWork work;
-  work.forward = product(ProductKind::kGemm, gemm, bytes);
+  work.forward = product(ProductKind::kLinear, gemm, bytes);
   work.forward.stream_bytes = pointwise;
   work.forward.kernels = 2;
   const Gemm to_input{1, gemm.m, gemm.k, gemm.n, gemm.steps};
@@ -122,13 +127,13 @@ PieceWork lstm_work(const Operator& op, const Extents& extents) {
 // Scores, softmax over them, weighted sum; backwards each product gives two. The weighted sum is
 // the scores' product with n and k exchanged and the same operands, so it is counted as its equal.
 PieceWork attention_work(const Operator& op, const Extents& extents) {
-  constexpr double kSoftmaxPasses = 3;  // read twice (maximum, sum), write
+  constexpr double kSoftmaxPasses = 4;  // read for maximum, sum and quotient; write
   const Gemm gemm = gemm_of(op, extents);
   const double size = element_bytes(op) * static_cast<double>(gemm.batch);
   const double scores = elements(gemm.m, gemm.n);
   const double bytes = 2 * size * (elements(gemm.m, gemm.k) + elements(gemm.k, gemm.n) + scores);
   PieceWork work;
-  work.forward = product(ProductKind::kBatchedGemm, gemm, bytes);
+  work.forward = product(ProductKind::kGemm, gemm, bytes);
   work.forward.products = 2;
   work.forward.stream_bytes = kSoftmaxPasses * size * scores;
   work.forward.kernels = 3;
@@ -152,7 +157,7 @@ PieceWork stream_work(const Operator& op, const Extents& extents) {
     work.forward = stream(input + output);
     backward = 2 * (input + output);  // reads input, output and its gradient, writes one
   } else if (op.kind == OpKind::kSoftmax) {
-    work.forward = stream(3 * output);  // maximum and sum, then the quotient
+    work.forward = stream(4 * output);  // read for maximum, sum and quotient; write
     backward = 2 * output;              // probabilities in, gradient out
   } else if (op.kind == OpKind::kConcat) {
     work.forward = stream(2 * output);
@@ -177,6 +182,20 @@ PieceWork stream_work(const Operator& op, const Extents& extents) {
 
 double Gemm::flops() const {
   return 2.0 * elements(steps, batch) * elements(m, n) * static_cast<double>(k);
+}
+
+std::string to_string(ProductKind kind) {
+  switch (kind) {
+    case ProductKind::kLinear:
+      return "linear";
+    case ProductKind::kGemm:
+      return "gemm";
+    case ProductKind::kConv:
+      return "conv";
+    case ProductKind::kWinograd:
+      return "winograd";
+  }
+  return "unknown";
 }
 
 Gemm gemm_of(const Operator& op, const Extents& extents) {

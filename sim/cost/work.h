@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "sim/model/op.h"
 
@@ -33,14 +34,19 @@ struct Gemm {
 //              the states is a second product of the same size
 Gemm gemm_of(const Operator& op, const Extents& extents);
 
-// Which library routine computes a product; each has a table of its own in a profile.
-enum class ProductKind : uint8_t { kGemm, kBatchedGemm, kConv, kWinograd };
+// Which library routine computes a product; each has figures of its own in a profile.
+//   kLinear    x W^T, both operands stored along k: forward of linear and recurrent layers
+//   kGemm      the other layouts and batched products: their gradients, attention
+//   kConv      convolution as an implicit product
+//   kWinograd  3x3 windows of stride 1 by Winograd's algorithm, k counted as if it were direct
+enum class ProductKind : uint8_t { kLinear, kGemm, kConv, kWinograd };
 inline constexpr size_t kProductKinds = 4;
+std::string to_string(ProductKind kind);
 
 // One phase (forward, input gradient or weight gradient) of a piece. Bytes are for one step.
 struct Work {
   Gemm product;  // m = 0: none
-  ProductKind kind = ProductKind::kGemm;
+  ProductKind kind = ProductKind::kLinear;
   int64_t products = 1;      // how many such products one step has
   double product_bytes = 0;  // operands and result, each once
   double stream_bytes = 0;   // of the memory-bound passes beside the product
@@ -52,6 +58,12 @@ struct PieceWork {
   Work backward_input;
   Work backward_weight;
 };
+
+// Winograd's algorithm computes 4x4 patches of the output: a height or width of 13 costs as much
+// as 16.
+constexpr int64_t winograd_extent(int64_t size) {
+  return (size + 3) / 4 * 4;
+}
 
 // All phases of a piece. A split by sample re-reads all weights in every piece, a split by channel
 // re-reads all inputs: both follow from counting the operands of every piece in full.

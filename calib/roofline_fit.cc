@@ -1,0 +1,217 @@
+#include "calib/roofline_fit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <utility>
+
+#include "sim/base/str.h"
+
+namespace soapbox::calib {
+namespace {
+
+using Values = std::vector<double>;
+
+// To three significant digits; what is below 0.001 makes no difference.
+double rounded(double value) {
+  if (value < 1e-3) return 0;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return std::strtod(text, nullptr);
+}
+
+// Minimises `cost` over positive values, one at a time (see the header).
+void pattern_search(Values& values, const std::function<double(const Values&)>& cost) {
+  constexpr int kMostSweeps = 25;
+  double best = cost(values);
+  for (const double step : {1.3, 1.1, 1.04, 1.01}) {
+    bool improved = true;
+    for (int sweep = 0; improved && sweep < kMostSweeps; ++sweep) {
+      improved = false;
+      for (double& value : values) {
+        const double old = value;
+        for (const double next : {old * step, old / step}) {
+          value = next;
+          const double found = cost(values);
+          if (found < best) {
+            best = found;
+            improved = true;
+            break;
+          }
+          value = old;
+        }
+      }
+    }
+  }
+}
+
+struct Measuring {
+  double host_floor = 0;
+  double intercept = 0;
+};
+
+double predicted(const Roofline& roofline, const Measuring& measuring, const Work& work) {
+  return std::max(measuring.host_floor,
+                  measuring.intercept + roofline.run_seconds(work, DataType::kFp32));
+}
+
+double misfit(const Roofline& roofline, const Measuring& measuring,
+              const std::vector<KernelSample>& samples) {
+  double sum = 0;
+  size_t rows = 0;
+  for (const KernelSample& sample : samples) {
+    if (sample.held_out) continue;
+    const double ratio = predicted(roofline, measuring, sample.work) / sample.seconds;
+    sum += std::max(ratio, 1 / ratio) - 1;
+    ++rows;
+  }
+  return rows == 0 ? 0 : sum / static_cast<double>(rows);
+}
+
+FamilyReport report_on(std::string family, const Roofline& roofline, const Measuring& measuring,
+                       const std::vector<KernelSample>& samples) {
+  FamilyReport report;
+  report.family = std::move(family);
+  report.host_floor_us = measuring.host_floor * 1e6;
+  report.intercept_us = measuring.intercept * 1e6;
+  Values held_out_ratios;
+  for (const KernelSample& sample : samples) {
+    const double ratio = predicted(roofline, measuring, sample.work) / sample.seconds;
+    if (sample.held_out) {
+      held_out_ratios.push_back(ratio);
+      report.held_out_mape += std::fabs(ratio - 1);
+    } else {
+      report.fitted_mape += std::fabs(ratio - 1);
+      ++report.fitted_rows;
+    }
+  }
+  report.held_out_rows = held_out_ratios.size();
+  report.fitted_mape /= static_cast<double>(std::max<size_t>(1, report.fitted_rows));
+  report.held_out_mape /= static_cast<double>(std::max<size_t>(1, report.held_out_rows));
+  if (!held_out_ratios.empty()) {
+    std::sort(held_out_ratios.begin(), held_out_ratios.end());
+    report.held_out_bias = held_out_ratios[held_out_ratios.size() / 2];
+  }
+  return report;
+}
+
+// The bandwidth that passes over memory reach, from three kernels that share nothing else.
+void fit_memory(const KernelSamples& samples, const Hardware& hardware, RooflineFit& fit) {
+  const std::vector<const std::vector<KernelSample>*> families = {&samples.add, &samples.relu,
+                                                                  &samples.softmax};
+  // Values: efficiency, then host floor and intercept of each family.
+  Values values = {0.7, 45e-6, 15e-6, 55e-6, 15e-6, 60e-6, 15e-6};
+  const auto apply = [&](const Values& v) {
+    fit.shape.memory_efficiency = v[0];
+    return Roofline(fit.shape, hardware);
+  };
+  const auto measuring_of = [](const Values& v, size_t family) {
+    return Measuring{v[1 + 2 * family], v[2 + 2 * family]};
+  };
+  pattern_search(values, [&](const Values& v) {
+    const Roofline roofline = apply(v);
+    double sum = 0;
+    for (size_t family = 0; family < families.size(); ++family) {
+      sum += misfit(roofline, measuring_of(v, family), *families[family]);
+    }
+    return sum;
+  });
+  values[0] = rounded(values[0]);
+  const Roofline roofline = apply(values);
+  const std::array<const char*, 3> names = {"add", "relu", "softmax"};
+  for (size_t family = 0; family < families.size(); ++family) {
+    fit.reports.push_back(
+        report_on(names[family], roofline, measuring_of(values, family), *families[family]));
+  }
+}
+
+// One kind of product: host floor, intercept, latency, ramp, passes, long-k penalty, then the
+// efficiency of every tile of `start`. A parameter that starts at zero stays zero.
+void fit_product(ProductKind kind, const ProductShape& start,
+                 const std::vector<KernelSample>& samples, const Hardware& hardware,
+                 RooflineFit& fit) {
+  ProductShape& shape = fit.shape.products[static_cast<size_t>(kind)];
+  shape = start;
+  Values values = {45e-6, 15e-6, start.latency, start.ramp, start.passes, start.long_k_penalty};
+  const size_t first_tile = values.size();
+  for (const Tile& tile : start.tiles) values.push_back(tile.efficiency);
+  const auto apply = [&](const Values& v) {
+    shape.latency = v[2];
+    shape.ramp = v[3];
+    shape.passes = v[4];
+    shape.long_k_penalty = v[5];
+    for (size_t tile = 0; tile < shape.tiles.size(); ++tile) {
+      shape.tiles[tile].efficiency = v[first_tile + tile];
+    }
+    return Roofline(fit.shape, hardware);
+  };
+  pattern_search(values, [&](const Values& v) { return misfit(apply(v), {v[0], v[1]}, samples); });
+  for (size_t i = 2; i < values.size(); ++i) values[i] = rounded(values[i]);
+  fit.reports.push_back(report_on(to_string(kind), apply(values), {values[0], values[1]}, samples));
+}
+
+}  // namespace
+
+RooflineFit fit_roofline(const KernelSamples& samples, const Hardware& hardware) {
+  // Tile shapes are those in the names of the kernels that the libraries chose for these samples.
+  // Splits of k: the samples do not show them; weight gradients need them, because their result is
+  // small and their k is the number of samples and positions.
+  const ProductShape linear{
+      {{128, 32, 0.6}, {32, 128, 0.5}, {64, 64, 0.6}, {128, 128, 0.7}}, 0.5, 20, 1.0, 0.1, 4};
+  const ProductShape gemm{{{128, 64, 0.7}, {64, 128, 0.6}, {32, 32, 0.4}}, 0.5, 20, 0, 0.1, 16};
+  const ProductShape conv{{{128, 128, 0.6}, {128, 64, 0.6}, {128, 32, 0.6}}, 0.5, 20, 0, 0.1, 32};
+  const ProductShape winograd{
+      {{128, 128, 1.2}, {64, 64, 1.2}, {128, 32, 1.0}}, 0.5, 100, 0, 1.0, 1};
+  RooflineFit fit;
+  fit_memory(samples, hardware, fit);
+  fit_product(ProductKind::kLinear, linear, samples.linear, hardware, fit);
+  fit_product(ProductKind::kGemm, gemm, samples.batched, hardware, fit);
+  fit_product(ProductKind::kConv, conv, samples.direct_conv, hardware, fit);
+  fit_product(ProductKind::kWinograd, winograd, samples.winograd_conv, hardware, fit);
+  return fit;
+}
+
+Hardware p100_pcie() {
+  Hardware hardware;
+  hardware.name = "P100-PCIe-16GB";
+  hardware.fp32_peak = tflops_per_s(9.3);
+  hardware.memory_bandwidth = gb_per_s(732);
+  hardware.sm_count = 56;
+  return hardware;
+}
+
+std::string to_toml(const RooflineFit& fit, const std::string& hardware,
+                    const std::string& source) {
+  std::string text = str_cat(
+      "# Generated by soapbox_fit from scenarios/profiles/kernels; do not edit.\n"
+      "# Mean absolute percentage errors, fitted rows / held-out rows:\n");
+  for (const FamilyReport& report : fit.reports) {
+    char line[160];
+    std::snprintf(line, sizeof line,
+                  "#   %-9s %5zu / %4zu rows  %5.1f %% / %5.1f %%  held-out median ratio %.2f, "
+                  "host floor %.0f us, intercept %.0f us\n",
+                  report.family.c_str(), report.fitted_rows, report.held_out_rows,
+                  100 * report.fitted_mape, 100 * report.held_out_mape, report.held_out_bias,
+                  report.host_floor_us, report.intercept_us);
+    text += line;
+  }
+  text += str_cat("measured_on = \"", hardware, "\"\nsource = \"", source,
+                  "\"\nmemory_efficiency = ", fit.shape.memory_efficiency, "\n");
+  for (size_t kind = 0; kind < kProductKinds; ++kind) {
+    const ProductShape& shape = fit.shape.products[kind];
+    text +=
+        str_cat("\n[", to_string(static_cast<ProductKind>(kind)), "]\nlatency = ", shape.latency,
+                "\nramp = ", shape.ramp, "\nlong_k_penalty = ", shape.long_k_penalty,
+                "\npasses = ", shape.passes, "\nmax_split = ", shape.max_split, "\ntiles = [\n");
+    for (const Tile& tile : shape.tiles) {
+      text +=
+          str_cat("  {m = ", tile.m, ", n = ", tile.n, ", efficiency = ", tile.efficiency, "},\n");
+    }
+    text += "]\n";
+  }
+  return text;
+}
+
+}  // namespace soapbox::calib

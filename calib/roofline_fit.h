@@ -1,0 +1,48 @@
+// Fits the shape of a roofline (sim/cost/roofline.h) to measured kernels.
+//
+// Model of a measurement: t = max(host floor, intercept + run), where run is the roofline's time.
+// The host floor is what a framework needs to launch a kernel, the intercept what the timing events
+// and one launch add; both belong to the measurement, so the simulator does not get them.
+//
+// The objective is the mean over the training rows of max(predicted / measured, measured /
+// predicted), minus 1: symmetric, and free of logarithms, so that the result is the same with every
+// C library. Pattern search: multiply or divide one parameter at a time by a step that shrinks
+// from 1.3 to 1.01. It is deterministic, and what it finds is rounded to three digits. Complexity:
+// O(steps x parameters x rows x tiles); a few seconds for the 18,000 rows of the P100.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "calib/kernel_samples.h"
+#include "sim/cost/roofline.h"
+
+namespace soapbox::calib {
+
+struct FamilyReport {
+  std::string family;
+  size_t fitted_rows = 0;
+  size_t held_out_rows = 0;
+  double fitted_mape = 0;    // mean |predicted - measured| / measured
+  double held_out_mape = 0;  // 0 where nothing was held out
+  double held_out_bias = 1;  // median predicted / measured
+  double host_floor_us = 0;
+  double intercept_us = 0;
+};
+
+struct RooflineFit {
+  RooflineShape shape;
+  std::vector<FamilyReport> reports;
+};
+
+// The device of scenarios/profiles/kernels/p100_pcie_*.csv, with its datasheet's figures.
+Hardware p100_pcie();
+inline constexpr const char* kP100PcieSource =
+    "sitar-lab/NeuSight@6945927, fp32 without TF32, PyTorch 2.1, CUDA 12.1";
+
+RooflineFit fit_roofline(const KernelSamples& samples, const Hardware& hardware);
+
+// The file that profiles name: scenarios/profiles/fits/HARDWARE.toml.
+std::string to_toml(const RooflineFit& fit, const std::string& hardware, const std::string& source);
+
+}  // namespace soapbox::calib

@@ -1,0 +1,74 @@
+#include "calib/roofline_fit.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "sim/base/rng.h"
+
+namespace soapbox::calib {
+namespace {
+
+const std::string kProfiles = std::string(SOAPBOX_SOURCE_DIR) + "/scenarios/profiles";
+
+TEST(RooflineFit, RegeneratesTheShippedFitByteForByte) {
+  const auto samples = read_kernel_samples(kProfiles + "/kernels/p100_pcie");
+  ASSERT_TRUE(samples) << samples.error().to_string();
+  const RooflineFit fit = fit_roofline(*samples, p100_pcie());
+  std::ifstream file(kProfiles + "/fits/P100-PCIe-16GB.toml");
+  std::ostringstream shipped;
+  shipped << file.rdbuf();
+  EXPECT_EQ(to_toml(fit, p100_pcie().name, kP100PcieSource), shipped.str())
+      << "run soapbox_fit (scenarios/profiles/README.md)";
+  // What the held-out rows say; the fitting never sees them.
+  for (const FamilyReport& report : fit.reports) {
+    EXPECT_GT(report.held_out_rows, 40u) << report.family;
+    EXPECT_LT(report.held_out_mape, 0.25) << report.family;
+  }
+}
+
+// Kernels timed by a roofline that is known, plus host floor and intercept: the fit must predict
+// those it has not seen.
+TEST(RooflineFit, PredictsAKnownRoofline) {
+  RooflineShape truth = datasheet_shape();
+  truth.memory_efficiency = 0.6;
+  ProductShape& linear = truth.products[static_cast<size_t>(ProductKind::kLinear)];
+  linear.tiles = {{128, 128, 0.9}, {64, 64, 0.5}};
+  const Roofline device(truth, p100_pcie());
+  KernelSamples samples;
+  Rng rng(7);
+  const auto add = [&](std::vector<KernelSample>& to, Work work) {
+    work.kernels = 1;
+    const double seconds = std::max(50e-6, 20e-6 + device.run_seconds(work, DataType::kFp32));
+    to.push_back({work, seconds, to.size() % 4 == 3});
+  };
+  for (int i = 0; i < 400; ++i) {
+    Work product;
+    product.kind = ProductKind::kLinear;
+    product.product = {1, 1 + rng.below(4000), 1 + rng.below(4000), 1 + rng.below(4000)};
+    const Gemm& gemm = product.product;
+    product.product_bytes =
+        4.0 * static_cast<double>(gemm.m * gemm.k + gemm.k * gemm.n + gemm.m * gemm.n);
+    add(samples.linear, product);
+    Work stream;
+    stream.stream_bytes = 1e4 * (1 + rng.below(100000));
+    add(samples.add, stream);
+  }
+  const RooflineFit fit = fit_roofline(samples, p100_pcie());
+  EXPECT_NEAR(fit.shape.memory_efficiency, 0.6, 0.01);
+  for (const FamilyReport& report : fit.reports) {
+    if (report.held_out_rows == 0) continue;
+    EXPECT_LT(report.held_out_mape, 0.05) << report.family;
+  }
+}
+
+TEST(KernelSamples, RefusesWhatItCannotUse) {
+  const auto samples = read_kernel_samples(kProfiles + "/kernels/none");
+  ASSERT_FALSE(samples);
+  EXPECT_NE(samples.error().to_string().find("none_linear.csv"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace soapbox::calib
