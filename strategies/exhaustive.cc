@@ -68,8 +68,7 @@ Result<SearchOutcome> exhaustive_search(const SearchRequest& request) {
       changes.push_back({op, digits[op].config});
     }
     if (wrapped) return run.outcome("every plan of the space");
-    run.propose(changes);
-    run.accept();
+    run.step(changes, kNoLimit);
   }
   return run.outcome("budget");
 }

@@ -22,13 +22,8 @@ void climb(SearchRun& run, const Neighbourhood& around, const ProposalRow& propo
   while (!run.finished() && failures < patience) {
     proposals.propose(around, run.current(), rng, changes);
     const Duration before = run.current_time();
-    const Duration time = run.propose(changes);
-    failures = time < before ? 0 : failures + 1;
-    if (time <= before) {
-      run.accept();
-    } else {
-      run.reject();
-    }
+    run.step(changes, before);
+    failures = run.current_time() < before ? 0 : failures + 1;
   }
 }
 

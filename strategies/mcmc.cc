@@ -7,12 +7,10 @@
 // plan seen is kept. One chain runs from each start; the budget is shared evenly, and what a chain
 // leaves goes to those after it. A chain ends when its share is used or when its best has not
 // improved for half of its length so far, but not before every operator has had a few proposals.
-//
-// The acceptance draw uses its own exponential from exactly rounded operations only, so that a
-// chain is the same with every C library.
 
 #include <algorithm>
 
+#include "strategies/metropolis.h"
 #include "strategies/proposals.h"
 #include "strategies/search_run.h"
 #include "strategies/searchers.h"
@@ -24,22 +22,6 @@ namespace {
 // Found by the experiment in README.md.
 constexpr double kDefaultBeta = 300;
 
-// exp(-x) for x >= 0, to about 1e-12: the Taylor series of exp(-x / 1024), squared ten times.
-double exp_minus(double x) {
-  if (x > 50) return 0;
-  const double y = -x / 1024;
-  double value = 1 + y * (1 + y / 2 * (1 + y / 3 * (1 + y / 4 * (1 + y / 5 * (1 + y / 6)))));
-  for (int i = 0; i < 10; ++i) value *= value;
-  return value;
-}
-
-bool accepts(Duration current, Duration proposed, double beta, Rng& rng) {
-  if (proposed <= current) return true;
-  const double increase = static_cast<double>((proposed - current).picoseconds()) /
-                          static_cast<double>(current.picoseconds());
-  return rng.uniform() < exp_minus(beta * increase);
-}
-
 struct ChainLimits {
   uint64_t evaluations = 0;  // its share
   uint64_t shortest = 0;     // the half-time rule waits for so many
@@ -49,7 +31,8 @@ struct ChainLimits {
 void run_chain(SearchRun& run, const Neighbourhood& around, const ProposalRow& proposals,
                const Plan& start, double beta, ChainLimits limits, Rng& rng) {
   const uint64_t begin = run.evaluations();
-  Duration best = run.reset(start);
+  run.reset(start);
+  Duration best = run.current_time();
   uint64_t best_length = 1;
   std::vector<ConfigChange> changes;
   while (!run.finished() && around.device_count() > 1) {
@@ -57,15 +40,9 @@ void run_chain(SearchRun& run, const Neighbourhood& around, const ProposalRow& p
     if (length >= limits.evaluations) return;
     if (length >= limits.shortest && 2 * (length - best_length) > length) return;
     proposals.propose(around, run.current(), rng, changes);
-    const Duration before = run.current_time();
-    const Duration time = run.propose(changes);
-    if (accepts(before, time, beta, rng)) {
-      run.accept();
-    } else {
-      run.reject();
-    }
-    if (time < best) {
-      best = time;
+    run.step(changes, metropolis_limit(run.current_time(), beta, rng));
+    if (run.current_time() < best) {
+      best = run.current_time();
       best_length = length + 1;
     }
   }
@@ -89,8 +66,8 @@ Result<SearchOutcome> mcmc_search(const SearchRequest& request) {
   for (size_t i = 0; i < starts->size() && !run.finished(); ++i) {
     const uint64_t left = request.budget.evaluations - run.evaluations();
     const uint64_t chains_left = starts->size() - i;
-    const ChainLimits limits = {.evaluations = (left + chains_left - 1) / chains_left,
-                                .shortest = 4 * around.operators().size()};
+    const uint64_t share = (left + chains_left - 1) / chains_left;
+    const ChainLimits limits = {.evaluations = share, .shortest = share / 4};
     Rng rng(request.seed, kChainStream + i);
     run_chain(run, around, **proposals, (*starts)[i], beta, limits, rng);
   }

@@ -44,25 +44,19 @@ Status check_request(std::string_view searcher, const SearchRequest& request, Se
 SearchRun::SearchRun(const SearchRequest& request)
     : request_(request), evaluator_(request.problem), cpu_start_s_(thread_cpu_s()) {}
 
-Duration SearchRun::reset(const Plan& plan) {
+void SearchRun::reset(const Plan& plan) {
   SOAPBOX_CHECK(!finished(), "the search is over");
-  const Duration time = evaluator_.reset(plan);
-  end_evaluation();
-  return time;
-}
-
-Duration SearchRun::propose(std::span<const ConfigChange> changes) {
-  SOAPBOX_CHECK(!finished(), "the search is over");
-  return evaluator_.propose(changes);
-}
-
-void SearchRun::accept() {
-  evaluator_.accept();
+  evaluator_.reset(plan);
   end_evaluation();
 }
 
-void SearchRun::reject() {
-  evaluator_.reject();
+void SearchRun::step(std::span<const ConfigChange> changes, Duration limit) {
+  SOAPBOX_CHECK(!finished(), "the search is over");
+  if (evaluator_.propose(changes, limit)) {
+    evaluator_.accept();
+  } else {
+    evaluator_.reject();
+  }
   end_evaluation();
 }
 

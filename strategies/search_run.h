@@ -2,6 +2,7 @@
 // the budget, the best plan, the best-so-far curve, the caller's progress and stop, CPU time.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct SettingsUsed {
 // Refuses an empty budget, and settings that are unknown, out of range or not the searcher's.
 Status check_request(std::string_view searcher, const SearchRequest& request, SettingsUsed used);
 
+inline constexpr Duration kNoLimit = Duration(INT64_MAX);
+
 class SearchRun {
  public:
   explicit SearchRun(const SearchRequest& request);
@@ -34,12 +37,11 @@ class SearchRun {
   const Plan& current() const { return evaluator_.current(); }
   Duration current_time() const { return evaluator_.current_time(); }
 
-  // As the evaluator's, each counting one evaluation; reset and accept record the new current plan
-  // if it is the best so far. REQUIRES: !finished() before reset and propose.
-  Duration reset(const Plan& plan);
-  Duration propose(std::span<const ConfigChange> changes);
-  void accept();
-  void reject();
+  // Each counts one evaluation, after which the current plan is recorded if it is the best so far.
+  // REQUIRES: !finished().
+  void reset(const Plan& plan);
+  // Moves to the current plan with these changes if that takes at most `limit`, else stays.
+  void step(std::span<const ConfigChange> changes, Duration limit);
 
   // `reason` is why the searcher ended by itself. REQUIRES: at least one evaluation.
   SearchOutcome outcome(std::string reason) const;

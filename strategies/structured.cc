@@ -14,6 +14,8 @@
 //   keep      nothing new: only the scope acts, and spreads the operator's present configuration
 // Scopes: the operator alone; its layer (all unrolled steps); all operators alike (repeated
 // blocks); a random walk over the graph. Followers get the configuration carried over by adapt().
+// One proposal in four is staggered: each follower moves on by as many devices as there are tasks,
+// so that parallel branches and consecutive layers get devices of their own.
 //
 // A layout puts task t of p on device base + t * stride, with strides that divide D / p and bases
 // that tile the devices: stride 1 keeps neighbouring pieces in a node, stride D / p spreads them
@@ -43,6 +45,7 @@ constexpr Weighted<Move> kMoves[] = {{Move::kRedraw, 6},  {Move::kRelayout, 3}, 
                                      {Move::kUniform, 1}, {Move::kKeep, 2}};
 constexpr Weighted<Scope> kScopes[] = {
     {Scope::kAlone, 4}, {Scope::kLayer, 4}, {Scope::kAlike, 1}, {Scope::kWalk, 3}};
+constexpr uint32_t kStaggerOneIn = 4;
 
 template <class Choice, size_t kCount>
 Choice draw(const Weighted<Choice> (&table)[kCount], Rng& rng) {
@@ -98,8 +101,15 @@ std::vector<DeviceId> draw_layout(const Degrees& degrees, size_t device_count, R
 
 // The choices with exactly that many tasks; `choices` are sorted by it.
 std::span<const Degrees> with_tasks(std::span<const Degrees> choices, size_t tasks) {
-  const auto range = std::ranges::equal_range(choices, tasks, std::ranges::less(), product);
-  return {range.begin(), range.end()};
+  const auto fewer = [](const Degrees& degrees, size_t count) { return product(degrees) < count; };
+  const auto begin = std::lower_bound(choices.begin(), choices.end(), tasks, fewer);
+  return {begin, std::lower_bound(begin, choices.end(), tasks + 1, fewer)};
+}
+
+void rotate(OpConfig& config, size_t shift, size_t device_count) {
+  for (DeviceId& device : config.devices) {
+    device = DeviceId::from_index((device.index() + shift) % device_count);
+  }
 }
 
 // Half of the draws use as many devices as the operator can, the rest any degrees.
@@ -242,9 +252,12 @@ void propose_structured(const Neighbourhood& around, const Plan& current, Rng& r
   while (changes.empty()) {
     const OpId op = pick(around.operators(), rng);
     const OpConfig config = draw_config(around, current, op, draw(kMoves, rng), rng);
-    for (const OpId follower : draw_scope(around, op, draw(kScopes, rng), rng)) {
-      OpConfig adapted = adapt(config, graph.op(op), graph.op(follower));
-      if (follower == op) adapted = config;
+    const std::vector<OpId> scope = draw_scope(around, op, draw(kScopes, rng), rng);
+    const size_t shift = rng.below(kStaggerOneIn) == 0 ? config.task_count() : 0;
+    for (size_t i = 0; i < scope.size(); ++i) {
+      const OpId follower = scope[i];
+      OpConfig adapted = follower == op ? config : adapt(config, graph.op(op), graph.op(follower));
+      rotate(adapted, i * shift, around.device_count());
       if (adapted != current.ops[follower]) changes.push_back({follower, std::move(adapted)});
     }
   }
