@@ -49,13 +49,13 @@ Status migrate(Database& database) {
   if (!transaction) return transaction.error();
   version = identify(database);  // again: another process may have been quicker
   if (!version) return version.error();
-  const std::array<const char*, kSchemaVersion> kMigrations = {kSchemaSql};
+  const std::array<const char*, kSchemaVersion> migrations = {kSchemaSql};
   for (int64_t step = *version; step < kSchemaVersion; ++step) {
-    const Status done = database.execute(kMigrations[static_cast<size_t>(step)]);
+    Status done = database.execute(migrations[static_cast<size_t>(step)]);
     if (!done) return done;
   }
-  const Status marked = database.execute(str_cat("PRAGMA application_id = ", kApplicationId,
-                                                 "; PRAGMA user_version = ", kSchemaVersion));
+  Status marked = database.execute(str_cat("PRAGMA application_id = ", kApplicationId,
+                                           "; PRAGMA user_version = ", kSchemaVersion));
   if (!marked) return marked;
   return transaction->commit();
 }

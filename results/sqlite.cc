@@ -252,7 +252,7 @@ Transaction::~Transaction() {
 }
 
 Status Transaction::commit() {
-  const Status committed = database_->run("COMMIT");
+  Status committed = database_->run("COMMIT");
   if (committed) database_ = nullptr;
   return committed;
 }

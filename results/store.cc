@@ -45,7 +45,7 @@ Status tune(Database& database) {
   const char* synchronous = *ahead ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL";
   for (const char* pragma :
        {synchronous, "PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF"}) {
-    const Status done = database.run(pragma);
+    Status done = database.run(pragma);
     if (!done) return done;
   }
   return ok();
@@ -292,7 +292,7 @@ Status Store::insert_run(const RunRow& run, const std::string& identity) {
 
 Status Store::insert_children(int64_t id, const RunRow& run) {
   for (const ImprovementRow& improvement : run.improvements) {
-    const Status inserted = database_.run(
+    Status inserted = database_.run(
         "INSERT INTO improvement (run, evaluation, iteration_time_ps, cpu_s) VALUES (?, ?, ?, ?)",
         id, stored(improvement.evaluation), improvement.iteration_time.picoseconds(),
         improvement.cpu_s);
@@ -303,7 +303,7 @@ Status Store::insert_children(int64_t id, const RunRow& run) {
 }
 
 Status Store::put_study(const StudyRow& study) {
-  const Status done = database_.run(
+  Status done = database_.run(
       "INSERT OR REPLACE INTO study (id, name, experiment, created_at, version)"
       " VALUES (1, ?, ?, ?, ?)",
       study.name, study.experiment, study.created_at, study.version);
@@ -354,6 +354,7 @@ Result<Table> Store::table(std::string_view name) {
   Table table(std::move(columns));
   for (; more && *more; more = row.step()) {
     std::vector<Cell> cells;
+    cells.reserve(table.columns().size());
     for (int i = 0; i < row.columns(); ++i) cells.push_back(to_cell(row, i));
     table.add_row(std::move(cells));
   }

@@ -1,6 +1,8 @@
 #include "results/store.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -302,6 +304,33 @@ TEST(StoreFaults, AFullDiskIsAnEnvironmentErrorAndLeavesNoPartOfTheRun) {
   EXPECT_EQ(partial_runs(path, 10), 0);
   EXPECT_EQ(count(path, "run"), 2);
   EXPECT_EQ(*open_store(path).put(example_run(3, 10)), PutOutcome::kStored);
+}
+
+TEST(StoreFaults, AFullFileSystemIsAnEnvironmentErrorAndLeavesWholeRuns) {
+  const ScratchDirectory scratch;
+  constexpr int kMayNotMount = 77;
+  const pid_t child = start_process([&] {
+    // An own mount namespace: the small file system goes away with this process.
+    const int flags = ::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS;
+    if (::unshare(flags) != 0) return kMayNotMount;
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return kMayNotMount;
+    if (::mount("tmpfs", scratch.path().c_str(), "tmpfs", 0, "size=512k") != 0) return kMayNotMount;
+    Store store = open_store(scratch.file("a.db"));
+    uint64_t stored = 0;
+    for (;; ++stored) {
+      const Result<PutOutcome> put = store.put(example_run(stored, 200));
+      if (put) continue;
+      if (put.error().code != ErrorCode::kEnvironment) return 1;
+      if (put.error().message.find("database or disk is full") == std::string::npos) return 2;
+      break;
+    }
+    if (stored == 0) return 3;
+    if (count(scratch.file("a.db"), "run") != static_cast<int64_t>(stored)) return 4;
+    return partial_runs(scratch.file("a.db"), 200) == 0 ? 0 : 5;
+  });
+  const int status = wait_for(child);
+  if (status == kMayNotMount) GTEST_SKIP() << "this system lets nobody mount";
+  EXPECT_EQ(status, 0);
 }
 
 TEST(StoreFaults, AFolderWithoutWritePermissionIsAnEnvironmentError) {
