@@ -114,7 +114,7 @@ class TomlDocument {
   }
 
  private:
-  // Of all keys that nobody asked for, keeps the first in the file.
+  // Of all keys that nobody asked for, shows the first in the file.
   void check_unknown_keys() {
     std::optional<Error> first;
     for (const Table& table : tables_) {
@@ -131,7 +131,7 @@ class TomlDocument {
         first = bad_input(std::move(text), std::move(at));
       }
     }
-    if (first && !wrong_) wrong_ = std::move(first);
+    if (first) wrong_ = std::move(first);
   }
 
   // The parser keeps positions of values only: the key is looked for before its value.

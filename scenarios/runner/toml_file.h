@@ -10,9 +10,9 @@
 //   if (Status status = file->finish(); !status) return status.error();
 //
 // Reading never stops in the middle: where something is wrong, a value of no meaning is returned
-// and the error is kept in the file, until finish() returns the one to show: a wrong value or an
-// unknown key before a missing key, else the first met. So nothing read may be trusted before
-// finish().
+// and the error is kept in the file, until finish() returns the one to show: an unknown key first,
+// because a misspelt key makes others look missing or wrong; then the first wrong value; then a
+// missing key. So nothing read may be trusted before finish().
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,5 @@
 #include "sim/cluster/cluster.h"
 
-#include <algorithm>
-#include <cmath>
-#include <optional>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
@@ -95,53 +92,6 @@ Status check_devices(const Topology& parts) {
   return ok();
 }
 
-// Marks what with_devices() keeps: the devices, the rest of their nodes, and the fabric except for
-// switches that, once the other nodes are gone, lead nowhere.
-std::vector<bool> kept_vertices(const Topology& parts, size_t device_count) {
-  std::vector<bool> keep(parts.vertices.size());
-  const NodeId last = parts.devices[DeviceId::from_index(device_count - 1)].node;
-  for (const VertexId id : parts.vertices.ids()) {
-    const Vertex& vertex = parts.vertices[id];
-    keep[id.index()] =
-        vertex.kind != VertexKind::kDevice && (!vertex.node.valid() || vertex.node <= last);
-  }
-  for (const DeviceId id : id_range<DeviceId>(device_count)) {
-    keep[parts.devices[id].vertex.index()] = true;
-  }
-
-  std::vector<std::vector<VertexId>> neighbours(parts.vertices.size());
-  for (const Link& link : parts.links) {
-    if (!keep[link.from.index()] || !keep[link.to.index()]) continue;
-    neighbours[link.from.index()].push_back(link.to);
-    neighbours[link.to.index()].push_back(link.from);
-  }
-  std::vector<VertexId> stubs;
-  const auto is_stub = [&](VertexId id) {
-    if (!keep[id.index()] || parts.vertices[id].node.valid()) return false;
-    std::optional<VertexId> only;
-    for (const VertexId other : neighbours[id.index()]) {
-      if (!keep[other.index()] || only == other) continue;
-      if (only) return false;
-      only = other;
-    }
-    return true;
-  };
-  for (const VertexId id : parts.vertices.ids()) {
-    if (is_stub(id)) stubs.push_back(id);
-  }
-  while (!stubs.empty()) {
-    const VertexId id = stubs.back();
-    stubs.pop_back();
-    keep[id.index()] = false;
-    for (const VertexId other : neighbours[id.index()]) {
-      if (is_stub(other) && std::find(stubs.begin(), stubs.end(), other) == stubs.end()) {
-        stubs.push_back(other);
-      }
-    }
-  }
-  return keep;
-}
-
 }  // namespace
 
 Result<Cluster> Cluster::make(Parts parts) {
@@ -159,26 +109,7 @@ Result<Cluster> Cluster::with_devices(size_t count) const {
                              device_count()));
   }
   if (count == device_count()) return *this;
-  const std::vector<bool> keep = kept_vertices(parts_, count);
-  Parts parts;
-  parts.name = parts_.name;
-  parts.hardware = parts_.hardware;
-  std::vector<VertexId> new_ids(parts_.vertices.size());
-  for (const VertexId id : parts_.vertices.ids()) {
-    if (keep[id.index()]) new_ids[id.index()] = parts.vertices.push_back(parts_.vertices[id]);
-  }
-  for (const Link& link : parts_.links) {
-    if (!keep[link.from.index()] || !keep[link.to.index()]) continue;
-    Link& kept = parts.links[parts.links.push_back(link)];
-    kept.from = new_ids[link.from.index()];
-    kept.to = new_ids[link.to.index()];
-  }
-  for (const DeviceId id : id_range<DeviceId>(count)) {
-    Device& kept = parts.devices[parts.devices.push_back(parts_.devices[id])];
-    kept.vertex = new_ids[kept.vertex.index()];
-  }
-  parts.node_count = parts.devices.back().node.index() + 1;
-  return make(std::move(parts));
+  return make(first_devices(parts_, count));
 }
 
 }  // namespace soapbox

@@ -48,4 +48,9 @@ struct Topology {
   size_t node_count = 0;
 };
 
+// The first `count` devices, filling nodes in order, and everything that joins them: other nodes,
+// and switches that then lead nowhere, are left out. REQUIRES: 1 <= count <= devices.size(), and
+// the ids are in range.
+Topology first_devices(const Topology& topology, size_t count);
+
 }  // namespace soapbox

@@ -1,0 +1,30 @@
+// The hardware catalogue: a CSV file with one device per row (scenarios/hardware/README.md).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/result.h"
+#include "sim/cluster/hardware.h"
+
+namespace soapbox::runner {
+
+class HardwareCatalogue {
+ public:
+  // Refuses missing and unknown columns, ids given twice, and figures that are not positive
+  // numbers.
+  static Result<HardwareCatalogue> read(const std::string& path);
+  static Result<HardwareCatalogue> parse(std::string_view text, const std::string& file);
+
+  // The device of this id; fails with the nearest one.
+  Result<Hardware> find(std::string_view id) const;
+  const std::vector<Hardware>& devices() const { return devices_; }  // in the order of the file
+
+ private:
+  static Result<HardwareCatalogue> from_csv(const class CsvFile& csv, const std::string& file);
+
+  std::vector<Hardware> devices_;
+};
+
+}  // namespace soapbox::runner
