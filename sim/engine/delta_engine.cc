@@ -17,7 +17,8 @@ constexpr auto kLater = [](const auto& a, const auto& b) { return b.at < a.at; }
 
 }  // namespace
 
-DeltaEngine::DeltaEngine(size_t resource_count) : orders_(resource_count) {}
+DeltaEngine::DeltaEngine(size_t resource_count)
+    : orders_(resource_count), work_ps_(resource_count, 0) {}
 
 // ---- Editing
 
@@ -38,6 +39,7 @@ TaskId DeltaEngine::add_task(uint64_t key, ResourceId resource, Duration duratio
   fresh.resource = resource.value();
   fresh.added = true;
   tasks_[task] = fresh;
+  work_ps_[fresh.resource] += fresh.duration_ps;
   added_.push_back(task);
   return task;
 }
@@ -53,6 +55,7 @@ void DeltaEngine::add_edge(TaskId from, TaskId to) {
 void DeltaEngine::remove_task(TaskId task) {
   SOAPBOX_CHECK(tasks_[task].state == State::kSettled, "only a committed task can be removed");
   tasks_[task].state = State::kRemoved;
+  work_ps_[tasks_[task].resource] -= tasks_[task].duration_ps;
   removed_.push_back(task);
 }
 
@@ -137,14 +140,21 @@ DeltaEngine::Order& DeltaEngine::open_order(uint32_t resource, Position at) {
   if (!order.open) {
     const auto first = std::lower_bound(order.entries.begin(), order.entries.end(), at, before);
     order.kept = order.rest = static_cast<size_t>(first - order.entries.begin());
+    order.done_ps = order.kept == 0 ? 0 : order.entries[order.kept - 1].done_ps;
     order.open = true;
     open_orders_.push_back(resource);
     return order;
   }
   while (order.rest < order.entries.size() && order.entries[order.rest].at < at) {
-    order.redone.push_back(order.entries[order.rest++]);
+    const Entry& passed = order.entries[order.rest++];
+    append(order, passed.at, passed.task);
   }
   return order;
+}
+
+void DeltaEngine::append(Order& order, Position at, TaskId task) {
+  order.done_ps += tasks_[task].duration_ps;
+  order.redone.push_back({at, task, order.done_ps});
 }
 
 int64_t DeltaEngine::previous_end(const Order& order) const {
@@ -220,8 +230,8 @@ void DeltaEngine::place(Position at, TaskId task, Order& order) {
                 "simulated time overflow");
   t.ready_ps = at.ready_ps;
   t.state = State::kPlaced;
-  order.redone.push_back({at, task});
-  latest_ps_ = std::max(latest_ps_, t.end_ps);
+  append(order, at, task);
+  bound_ps_ = std::max(bound_ps_, t.end_ps + (work_ps_[t.resource] - order.done_ps));
   check_follower(order, t.end_ps);
   if (!was_waiting && t.end_ps == old_end_ps) return;
   for (const TaskId after : links_[task].out) {
@@ -267,13 +277,13 @@ void DeltaEngine::visit(Position at, TaskId task) {
 }
 
 bool DeltaEngine::sweep(int64_t limit_ps) {
-  latest_ps_ = 0;
+  bound_ps_ = 0;
   while (!heap_.empty()) {
-    const Entry next = heap_.front();
+    const Visit next = heap_.front();
     std::pop_heap(heap_.begin(), heap_.end(), kLater);
     heap_.pop_back();
     visit(next.at, next.task);
-    if (latest_ps_ > limit_ps) return false;
+    if (bound_ps_ > limit_ps) return false;
   }
   return true;
 }
@@ -312,7 +322,13 @@ void DeltaEngine::close_orders(bool keep) {
       std::copy(order.redone.begin(), middle, at);
       const auto gap = at + static_cast<std::ptrdiff_t>(same);
       const auto rest = order.entries.begin() + static_cast<std::ptrdiff_t>(order.rest);
-      order.entries.insert(order.entries.erase(gap, rest), middle, order.redone.end());
+      const auto after =
+          order.entries.insert(order.entries.erase(gap, rest), middle, order.redone.end()) +
+          (order.redone.end() - middle);
+      int64_t done_ps = order.done_ps;
+      for (auto entry = after; entry != order.entries.end(); ++entry) {
+        entry->done_ps = done_ps += tasks_[entry->task].duration_ps;
+      }
     }
     order.redone.clear();
     order.open = false;
@@ -362,8 +378,12 @@ void DeltaEngine::rollback() {
     tasks_[journal_[i].task].ready_ps = journal_[i].ready_ps;
     tasks_[journal_[i].task].end_ps = journal_[i].end_ps;
   }
-  for (const TaskId task : removed_) tasks_[task].state = State::kSettled;
+  for (const TaskId task : removed_) {
+    tasks_[task].state = State::kSettled;
+    work_ps_[tasks_[task].resource] += tasks_[task].duration_ps;
+  }
   for (const TaskId task : added_) {
+    work_ps_[tasks_[task].resource] -= tasks_[task].duration_ps;
     tasks_[task].added = false;
     release(task);
   }

@@ -79,9 +79,14 @@ class DeltaEngine {
     uint64_t key;
     friend auto operator<=>(const Position&, const Position&) = default;
   };
+  struct Visit {
+    Position at;
+    TaskId task;
+  };
   struct Entry {
     Position at;
     TaskId task;
+    int64_t done_ps;  // work of the resource up to and including this task
   };
   // A resource's tasks by position. During a sweep: [0, kept) stands, then come `redone`, then the
   // entries from `rest` on, which the sweep has not reached.
@@ -90,6 +95,7 @@ class DeltaEngine {
     std::vector<Entry> redone;
     size_t kept = 0;
     size_t rest = 0;
+    int64_t done_ps = 0;  // work of the kept and redone entries
     bool open = false;
   };
   struct Saved {
@@ -126,6 +132,7 @@ class DeltaEngine {
   uint32_t count_waiting(const std::vector<TaskId>& tasks) const;
 
   Order& open_order(uint32_t resource, Position at);
+  void append(Order& order, Position at, TaskId task);
   int64_t previous_end(const Order& order) const;
   void check_follower(const Order& order, int64_t previous_end_ps);
   void close_orders(bool keep);
@@ -135,8 +142,9 @@ class DeltaEngine {
   IdVector<TaskId, Task> tasks_;
   IdVector<TaskId, Links> links_;
   std::vector<Order> orders_;
+  std::vector<int64_t> work_ps_;  // of each resource, pending edits included
   std::vector<uint32_t> open_orders_;
-  std::vector<Entry> heap_;
+  std::vector<Visit> heap_;
   std::vector<TaskId> free_;
   std::vector<TaskId> added_;
   std::vector<TaskId> removed_;
@@ -145,7 +153,7 @@ class DeltaEngine {
   std::vector<std::pair<TaskId, TaskId>> cut_out_;  // (settled task, its removed successor)
   std::vector<TaskId> touched_;
   std::vector<Saved> journal_;
-  int64_t latest_ps_ = 0;  // end of the latest task placed by this sweep
+  int64_t bound_ps_ = 0;  // no makespan of this sweep is below it
   uint64_t visits_ = 0;
 };
 

@@ -31,7 +31,9 @@ size_t ordinal_of(std::span<const EdgeId> edges, EdgeId edge) {
 }  // namespace
 
 DeltaSimulation::DeltaSimulation(const Problem& problem)
-    : problem_(problem), engine_(resource_count(problem.cluster)) {}
+    : problem_(problem),
+      engine_(resource_count(problem.cluster)),
+      bounds_(problem.model.graph, problem.cluster) {}
 
 TaskId DeltaSimulation::add_compute(uint64_t key, DeviceId device, Duration duration) {
   return engine_.add_task(key, compute_resource(device), duration);
@@ -43,10 +45,9 @@ TaskId DeltaSimulation::add_transfer(uint64_t key, DeviceId from, DeviceId to, B
                           bytes / route.bandwidth);
 }
 
-void DeltaSimulation::build_op(OpId op, const Plan& plan) {
+void DeltaSimulation::build_op(OpId op, const Plan& plan, const OpBlock& block) {
   const OpGraph& graph = problem_.model.graph;
   const OpConfig& config = plan.ops[op];
-  const OpBlock block = make_op_block(graph.op(op), config, problem_.cluster, problem_.costs);
   const size_t reverse = graph.ops().size() - 1 - op.index();
   OpState& state = ops_[op];
   for (size_t piece = 0; piece < block.forward.size(); ++piece) {
@@ -62,11 +63,9 @@ void DeltaSimulation::build_op(OpId op, const Plan& plan) {
   }
 }
 
-void DeltaSimulation::build_edge(EdgeId edge, const Plan& plan) {
+void DeltaSimulation::build_edge(EdgeId edge, const Plan& plan, const EdgeBlock& block) {
   const OpGraph& graph = problem_.model.graph;
   const auto& [producer, consumer, input] = graph.edge(edge);
-  const EdgeBlock block = make_edge_block(graph, edge, plan.ops[producer], plan.ops[consumer],
-                                          problem_.cluster, problem_.costs);
   const size_t ordinal = ordinal_of(graph.in_edges(consumer), edge);
   size_t transfers = 0;
   for (const PiecePair& pair : block.pairs) {
@@ -122,12 +121,10 @@ void DeltaSimulation::build_edge_backward(EdgeId edge, const Plan& plan, const E
   }
 }
 
-void DeltaSimulation::build_weight(WeightId weight, const Plan& plan) {
-  const OpGraph& graph = problem_.model.graph;
-  const SyncBlock block = make_sync_block(graph, weight, plan, problem_.cluster, problem_.costs);
+void DeltaSimulation::build_weight(WeightId weight, const SyncBlock& block) {
   TaskSet& set = weights_[weight];
   set.serial = block.serial;
-  const size_t rank = graph.weights().size() - weight.index();  // 0 is the barrier of all
+  const size_t rank = weights_.size() - weight.index();  // 0 is the barrier of all
   for (const SyncTask& sync : block.tasks) {
     const uint64_t key = make_key(Phase::kWeights, rank, false, 0, false, set.tasks.size());
     TaskId task;
@@ -147,15 +144,74 @@ void DeltaSimulation::build_weight(WeightId weight, const Plan& plan) {
   }
 }
 
-Duration DeltaSimulation::iteration_time(SimTime makespan) const {
-  Duration total = makespan - SimTime();
-  for (const TaskSet& set : weights_) total += set.serial;
-  return total;
+void DeltaSimulation::make_blocks(const Plan& plan) {
+  const OpGraph& graph = problem_.model.graph;
+  blocks_ = {};
+  for (const OpId op : touched_ops_) {
+    blocks_.ops.push_back(
+        make_op_block(graph.op(op), plan.ops[op], problem_.cluster, problem_.costs));
+  }
+  for (const EdgeId id : touched_edges_) {
+    const Edge& edge = graph.edge(id);
+    blocks_.edges.push_back(make_edge_block(graph, id, plan.ops[edge.producer],
+                                            plan.ops[edge.consumer], problem_.cluster,
+                                            problem_.costs));
+  }
+  for (const WeightId weight : touched_weights_) {
+    blocks_.weights.push_back(
+        make_sync_block(graph, weight, plan, problem_.cluster, problem_.costs));
+  }
+}
+
+void DeltaSimulation::exchange_profiles(const Plan& plan) {
+  const OpGraph& graph = problem_.model.graph;
+  const Cluster& cluster = problem_.cluster;
+  for (size_t i = 0; i < touched_ops_.size(); ++i) {
+    const OpId op = touched_ops_[i];
+    before_.op_profiles.push_back(
+        std::exchange(bounds_.ops[op], make_op_profile(blocks_.ops[i], plan.ops[op])));
+  }
+  for (size_t i = 0; i < touched_edges_.size(); ++i) {
+    const Edge& edge = graph.edge(touched_edges_[i]);
+    before_.edge_profiles.push_back(
+        std::exchange(bounds_.edges[touched_edges_[i]],
+                      make_edge_profile(blocks_.edges[i], plan.ops[edge.producer],
+                                        plan.ops[edge.consumer], cluster)));
+  }
+  for (size_t i = 0; i < touched_weights_.size(); ++i) {
+    const WeightId weight = touched_weights_[i];
+    before_.weight_profiles.push_back(
+        std::exchange(bounds_.weights[weight],
+                      make_sync_profile(blocks_.weights[i], graph.users(weight).size(), cluster)));
+  }
+}
+
+void DeltaSimulation::restore_profiles() {
+  for (size_t i = 0; i < touched_ops_.size(); ++i) {
+    bounds_.ops[touched_ops_[i]] = std::move(before_.op_profiles[i]);
+  }
+  for (size_t i = 0; i < touched_edges_.size(); ++i) {
+    bounds_.edges[touched_edges_[i]] = std::move(before_.edge_profiles[i]);
+  }
+  for (size_t i = 0; i < touched_weights_.size(); ++i) {
+    bounds_.weights[touched_weights_[i]] = std::move(before_.weight_profiles[i]);
+  }
+}
+
+void DeltaSimulation::build_tasks(const Plan& plan) {
+  for (size_t i = 0; i < touched_ops_.size(); ++i) build_op(touched_ops_[i], plan, blocks_.ops[i]);
+  for (size_t i = 0; i < touched_edges_.size(); ++i) {
+    build_edge(touched_edges_[i], plan, blocks_.edges[i]);
+  }
+  for (size_t i = 0; i < touched_weights_.size(); ++i) {
+    build_weight(touched_weights_[i], blocks_.weights[i]);
+  }
 }
 
 Duration DeltaSimulation::reset(const Plan& plan) {
   const OpGraph& graph = problem_.model.graph;
   engine_ = DeltaEngine(resource_count(problem_.cluster));
+  bounds_ = PlanBounds(graph, problem_.cluster);
   ops_.assign(graph.ops().size(), {});
   edges_.assign(graph.edges().size(), {});
   weights_.assign(graph.weights().size(), {});
@@ -164,19 +220,26 @@ Duration DeltaSimulation::reset(const Plan& plan) {
     all_backward_ = engine_.add_task(make_key(Phase::kWeights, 0, false, 0, false, 0),
                                      barrier_resource(problem_.cluster), Duration());
   }
-  for (const OpId op : graph.ops().ids()) build_op(op, plan);
-  for (const EdgeId edge : graph.edges().ids()) build_edge(edge, plan);
-  for (const WeightId weight : graph.weights().ids()) build_weight(weight, plan);
+  std::vector<OpId> all;
+  for (const OpId op : graph.ops().ids()) all.push_back(op);
+  touch(all);
+  make_blocks(plan);
+  exchange_profiles(plan);
+  build_tasks(plan);
+  before_ = {};
+  serial_ = Duration();
+  for (const SyncBlock& block : blocks_.weights) serial_ += block.serial;
   const std::optional<SimTime> makespan = engine_.repair();
   engine_.commit();
-  return iteration_time(*makespan);
+  return *makespan - SimTime() + serial_;
 }
 
 void DeltaSimulation::remove_all(std::span<const TaskId> tasks) {
   for (const TaskId task : tasks) engine_.remove_task(task);
 }
 
-void DeltaSimulation::collect_touched(std::span<const OpId> changed) {
+// Operators whose configuration changed, and every edge and weight that they touch.
+void DeltaSimulation::touch(std::span<const OpId> changed) {
   const OpGraph& graph = problem_.model.graph;
   touched_ops_.assign(changed.begin(), changed.end());
   make_unique(touched_ops_);
@@ -191,56 +254,67 @@ void DeltaSimulation::collect_touched(std::span<const OpId> changed) {
   make_unique(touched_weights_);
 }
 
-std::optional<Duration> DeltaSimulation::propose(const Plan& plan, std::span<const OpId> changed,
-                                                 std::optional<Duration> limit) {
-  collect_touched(changed);
+void DeltaSimulation::remove_tasks() {
   for (const OpId op : touched_ops_) {
     remove_all(ops_[op].forward);
     remove_all(ops_[op].backward);
-    old_ops_.push_back(std::exchange(ops_[op], {}));
+    before_.ops.push_back(std::exchange(ops_[op], {}));
   }
   for (const EdgeId edge : touched_edges_) {
     remove_all(edges_[edge].tasks);
-    old_edges_.push_back(std::exchange(edges_[edge], {}));
+    before_.edges.push_back(std::exchange(edges_[edge], {}));
   }
   for (const WeightId weight : touched_weights_) {
     remove_all(weights_[weight].tasks);
-    old_weights_.push_back(std::exchange(weights_[weight], {}));
+    before_.weights.push_back(std::exchange(weights_[weight], {}));
   }
-  for (const OpId op : touched_ops_) build_op(op, plan);
-  for (const EdgeId edge : touched_edges_) build_edge(edge, plan);
-  for (const WeightId weight : touched_weights_) build_weight(weight, plan);
+}
 
+std::optional<Duration> DeltaSimulation::propose(const Plan& plan, std::span<const OpId> changed,
+                                                 std::optional<Duration> limit) {
+  touch(changed);
+  make_blocks(plan);
+  exchange_profiles(plan);
+  serial_before_ = serial_;
+  for (size_t i = 0; i < touched_weights_.size(); ++i) {
+    serial_ = serial_ - weights_[touched_weights_[i]].serial + blocks_.weights[i].serial;
+  }
+  edited_ = false;
   std::optional<SimTime> makespan_limit;
   if (limit) {
-    const Duration serial = iteration_time(SimTime());
-    if (serial > *limit) return std::nullopt;
-    makespan_limit = SimTime() + (*limit - serial);
+    if (serial_ > *limit) return std::nullopt;
+    makespan_limit = SimTime() + (*limit - serial_);
+    if (bounds_.compute(*limit - serial_).value > *limit - serial_) return std::nullopt;
   }
+  edited_ = true;
+  remove_tasks();
+  build_tasks(plan);
   const std::optional<SimTime> makespan = engine_.repair(makespan_limit);
   if (!makespan) return std::nullopt;
-  return iteration_time(*makespan);
+  return *makespan - SimTime() + serial_;
 }
 
 void DeltaSimulation::accept() {
   engine_.commit();
-  old_ops_.clear();
-  old_edges_.clear();
-  old_weights_.clear();
+  before_ = {};
 }
 
 void DeltaSimulation::reject() {
-  engine_.rollback();
-  for (size_t i = 0; i < touched_ops_.size(); ++i) ops_[touched_ops_[i]] = std::move(old_ops_[i]);
-  for (size_t i = 0; i < touched_edges_.size(); ++i) {
-    edges_[touched_edges_[i]] = std::move(old_edges_[i]);
+  restore_profiles();
+  serial_ = serial_before_;
+  if (edited_) {
+    engine_.rollback();
+    for (size_t i = 0; i < touched_ops_.size(); ++i) {
+      ops_[touched_ops_[i]] = std::move(before_.ops[i]);
+    }
+    for (size_t i = 0; i < touched_edges_.size(); ++i) {
+      edges_[touched_edges_[i]] = std::move(before_.edges[i]);
+    }
+    for (size_t i = 0; i < touched_weights_.size(); ++i) {
+      weights_[touched_weights_[i]] = std::move(before_.weights[i]);
+    }
   }
-  for (size_t i = 0; i < touched_weights_.size(); ++i) {
-    weights_[touched_weights_[i]] = std::move(old_weights_[i]);
-  }
-  old_ops_.clear();
-  old_edges_.clear();
-  old_weights_.clear();
+  before_ = {};
 }
 
 std::vector<DeltaSimulation::TaskTimes> DeltaSimulation::timeline() const {

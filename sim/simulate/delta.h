@@ -16,6 +16,7 @@
 #include "sim/engine/delta_engine.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/blocks.h"
+#include "sim/simulate/lower_bound.h"
 #include "sim/simulate/simulate.h"
 #include "sim/simulate/sync.h"
 
@@ -54,15 +55,35 @@ class DeltaSimulation {
     Duration serial;
   };
 
-  void build_op(OpId op, const Plan& plan);
-  void build_edge(EdgeId edge, const Plan& plan);
+  // The blocks of a change, in the order of touched_*.
+  struct Blocks {
+    std::vector<OpBlock> ops;
+    std::vector<EdgeBlock> edges;
+    std::vector<SyncBlock> weights;
+  };
+  // What the current plan had where a pending change differs.
+  struct Before {
+    std::vector<OpState> ops;
+    std::vector<TaskSet> edges;
+    std::vector<TaskSet> weights;
+    std::vector<OpProfile> op_profiles;
+    std::vector<EdgeProfile> edge_profiles;
+    std::vector<SyncProfile> weight_profiles;
+  };
+
+  void make_blocks(const Plan& plan);
+  void exchange_profiles(const Plan& plan);
+  void restore_profiles();
+  void remove_tasks();
+  void build_tasks(const Plan& plan);
+  void build_op(OpId op, const Plan& plan, const OpBlock& block);
+  void build_edge(EdgeId edge, const Plan& plan, const EdgeBlock& block);
   void build_edge_backward(EdgeId edge, const Plan& plan, const EdgeBlock& block);
-  void build_weight(WeightId weight, const Plan& plan);
+  void build_weight(WeightId weight, const SyncBlock& block);
   void remove_all(std::span<const TaskId> tasks);
-  void collect_touched(std::span<const OpId> changed);
+  void touch(std::span<const OpId> changed);
   TaskId add_compute(uint64_t key, DeviceId device, Duration duration);
   TaskId add_transfer(uint64_t key, DeviceId from, DeviceId to, Bytes bytes);
-  Duration iteration_time(SimTime makespan) const;
 
   Problem problem_;
   DeltaEngine engine_;
@@ -71,13 +92,16 @@ class DeltaSimulation {
   IdVector<WeightId, TaskSet> weights_;
   TaskId all_backward_;  // SyncMode::kBulk
 
-  // The pending change: what is rebuilt, and the states before.
+  PlanBounds bounds_;
+  Duration serial_;  // of the current plan, or of the pending one
+
   std::vector<OpId> touched_ops_;
   std::vector<EdgeId> touched_edges_;
   std::vector<WeightId> touched_weights_;
-  std::vector<OpState> old_ops_;
-  std::vector<TaskSet> old_edges_;
-  std::vector<TaskSet> old_weights_;
+  Blocks blocks_;
+  Before before_;
+  Duration serial_before_;
+  bool edited_ = false;  // the pending change reached the engine
 };
 
 }  // namespace soapbox

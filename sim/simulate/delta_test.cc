@@ -95,8 +95,10 @@ class PlanFuzz {
 
 TEST(DeltaSimulation, EqualsAFullRunTaskByTask) {
   const Setting settings[] = {
-      {"lenet", 24, 1, 2, SyncMode::kOverlapped},      {"lenet", 24, 2, 2, SyncMode::kBulk},
-      {"lenet", 24, 2, 3, SyncMode::kParameterServer}, {"lenet", 24, 2, 2, SyncMode::kSerial},
+      {"lenet", 24, 1, 2, SyncMode::kOverlapped},
+      {"lenet", 24, 2, 2, SyncMode::kBulk},
+      {"lenet", 24, 2, 3, SyncMode::kParameterServer},
+      {"lenet", 24, 2, 2, SyncMode::kSerial},
   };
   const char* const text = std::getenv("SOAPBOX_FUZZ_MUTATIONS");
   const uint64_t mutations = text != nullptr ? std::stoull(text) : 1400;

@@ -70,11 +70,19 @@ void proposals(benchmark::State& state, const char* name, SimulationMode mode) {
   state.counters["iteration_ms"] = evaluator.current_time().seconds() * 1e3;
 }
 
-#define SOAPBOX_PROPOSALS(model)                                                       \
-  BENCHMARK_CAPTURE(proposals, model##_full, #model, SimulationMode::kFull)            \
-      ->Arg(4)->Arg(16)->Arg(64)->Unit(benchmark::kMicrosecond)->Iterations(500);      \
-  BENCHMARK_CAPTURE(proposals, model##_delta, #model, SimulationMode::kDelta)          \
-      ->Arg(4)->Arg(16)->Arg(64)->Unit(benchmark::kMicrosecond)->Iterations(500)
+#define SOAPBOX_PROPOSALS(model)                                              \
+  BENCHMARK_CAPTURE(proposals, model##_full, #model, SimulationMode::kFull)   \
+      ->Arg(4)                                                                \
+      ->Arg(16)                                                               \
+      ->Arg(64)                                                               \
+      ->Unit(benchmark::kMicrosecond)                                         \
+      ->Iterations(500);                                                      \
+  BENCHMARK_CAPTURE(proposals, model##_delta, #model, SimulationMode::kDelta) \
+      ->Arg(4)                                                                \
+      ->Arg(16)                                                               \
+      ->Arg(64)                                                               \
+      ->Unit(benchmark::kMicrosecond)                                         \
+      ->Iterations(500)
 SOAPBOX_PROPOSALS(alexnet);
 SOAPBOX_PROPOSALS(inception_v3);
 SOAPBOX_PROPOSALS(resnet101);

@@ -1,0 +1,256 @@
+#include "sim/simulate/lower_bound.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "sim/simulate/lower.h"
+
+namespace soapbox {
+
+namespace {
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+// Sums the demands on each resource.
+void merge(std::vector<GroupProfile::Demand>& demands) {
+  std::sort(demands.begin(), demands.end(),
+            [](const auto& a, const auto& b) { return a.resource < b.resource; });
+  size_t kept = 0;
+  for (size_t i = 0; i < demands.size(); ++i) {
+    if (kept > 0 && demands[kept - 1].resource == demands[i].resource) {
+      demands[kept - 1].work += demands[i].work;
+    } else {
+      demands[kept++] = demands[i];
+    }
+  }
+  demands.resize(kept);
+}
+
+GroupProfile compute_profile(const std::vector<Duration>& durations, const OpConfig& config) {
+  GroupProfile profile;
+  for (size_t piece = 0; piece < durations.size(); ++piece) {
+    profile.demands.push_back({compute_resource(config.devices[piece]), durations[piece]});
+    profile.shortest = piece == 0 ? durations[0] : std::min(profile.shortest, durations[piece]);
+  }
+  merge(profile.demands);
+  return profile;
+}
+
+struct Transfer {
+  ResourceId link;
+  Duration duration;
+};
+Transfer transfer_of(DeviceId from, DeviceId to, Bytes bytes, const Cluster& cluster) {
+  const Route route = cluster.route(from, to);
+  return {link_resource(cluster, route.bottleneck), bytes / route.bandwidth};
+}
+
+}  // namespace
+
+OpProfile make_op_profile(const OpBlock& block, const OpConfig& config) {
+  return {compute_profile(block.forward, config), compute_profile(block.backward, config)};
+}
+
+EdgeProfile make_edge_profile(const EdgeBlock& block, const OpConfig& producer,
+                              const OpConfig& consumer, const Cluster& cluster) {
+  EdgeProfile profile;
+  std::vector<bool> fed(consumer.task_count(), false);
+  std::vector<bool> read(producer.task_count(), false);
+  int64_t shortest[2] = {kNever, kNever};
+  for (const PiecePair& pair : block.pairs) {
+    fed[pair.consumer_piece] = true;
+    read[pair.producer_piece] = true;
+    if (pair.local) {
+      shortest[0] = shortest[1] = 0;
+      continue;
+    }
+    const DeviceId from = producer.devices[pair.producer_piece];
+    const DeviceId to = consumer.devices[pair.consumer_piece];
+    const Transfer there = transfer_of(from, to, pair.bytes, cluster);
+    const Transfer back = transfer_of(to, from, pair.bytes, cluster);
+    profile.forward.demands.push_back({there.link, there.duration});
+    profile.backward.demands.push_back({back.link, back.duration});
+    shortest[0] = std::min(shortest[0], there.duration.picoseconds());
+    shortest[1] = std::min(shortest[1], back.duration.picoseconds());
+  }
+  for (const GradientSum& sum : block.sums) {
+    profile.backward.demands.push_back(
+        {compute_resource(producer.devices[sum.producer_piece]), sum.duration});
+  }
+  profile.feeds_all = std::find(fed.begin(), fed.end(), false) == fed.end();
+  profile.read_all = std::find(read.begin(), read.end(), false) == read.end();
+  profile.forward.shortest = Duration(shortest[0] == kNever ? 0 : shortest[0]);
+  profile.backward.shortest = Duration(shortest[1] == kNever ? 0 : shortest[1]);
+  merge(profile.forward.demands);
+  merge(profile.backward.demands);
+  return profile;
+}
+
+SyncProfile make_sync_profile(const SyncBlock& block, size_t user_count, const Cluster& cluster) {
+  SyncProfile result;
+  GroupProfile& profile = result.group;
+  result.waits_for_all = true;
+  for (const SyncTask& task : block.tasks) {
+    const auto contributors = block.contributors_of(task);
+    if (task.after_begin == task.after_end) {
+      std::vector<OpId> users;
+      for (const BackwardTask& contributor : contributors) users.push_back(contributor.op);
+      std::sort(users.begin(), users.end());
+      const auto distinct = std::unique(users.begin(), users.end()) - users.begin();
+      result.waits_for_all &= static_cast<size_t>(distinct) == user_count;
+    }
+    if (task.kind == TaskKind::kSyncTransfer) {
+      const Transfer transfer = transfer_of(task.from, task.to, task.bytes, cluster);
+      profile.demands.push_back({transfer.link, transfer.duration});
+    } else if (task.kind == TaskKind::kUpdate) {
+      profile.demands.push_back({compute_resource(task.from), task.duration});
+    }
+  }
+  merge(profile.demands);
+  return result;
+}
+
+std::string to_string(LowerBound::Kind kind) {
+  switch (kind) {
+    case LowerBound::Kind::kCriticalPath:
+      return "critical_path";
+    case LowerBound::Kind::kWork:
+      return "work";
+    case LowerBound::Kind::kLink:
+      return "link";
+  }
+  return "?";
+}
+
+PlanBounds::PlanBounds(const OpGraph& graph, const Cluster& cluster)
+    : ops(graph.ops().size()),
+      edges(graph.edges().size()),
+      weights(graph.weights().size()),
+      graph_(&graph),
+      cluster_(&cluster) {}
+
+// An edge's gradients exist only where both ends have a backward.
+void PlanBounds::compute_heads() {
+  const size_t count = graph_->ops().size();
+  forward_head_.assign(count, 0);
+  backward_head_.assign(count, 0);
+  for (const OpId op : graph_->ops().ids()) {
+    for (const EdgeId id : graph_->in_edges(op)) {
+      if (!edges[id].feeds_all) continue;
+      const OpId producer = graph_->edge(id).producer;
+      forward_head_[op] =
+          std::max(forward_head_[op], forward_head_[producer] +
+                                          ops[producer].forward.shortest.picoseconds() +
+                                          edges[id].forward.shortest.picoseconds());
+    }
+  }
+  for (size_t i = count; i-- > 0;) {
+    const OpId op = OpId::from_index(i);
+    if (ops[op].backward.demands.empty()) continue;
+    int64_t head = forward_head_[op] + ops[op].forward.shortest.picoseconds();
+    for (const EdgeId id : graph_->out_edges(op)) {
+      const OpId consumer = graph_->edge(id).consumer;
+      if (!edges[id].read_all || ops[consumer].backward.demands.empty()) continue;
+      head =
+          std::max(head, backward_head_[consumer] + ops[consumer].backward.shortest.picoseconds() +
+                             edges[id].backward.shortest.picoseconds());
+    }
+    backward_head_[op] = head;
+  }
+}
+
+void PlanBounds::compute_tails() {
+  const size_t count = graph_->ops().size();
+  forward_tail_.assign(count, 0);
+  backward_tail_.assign(count, 0);
+  for (const OpId op : graph_->ops().ids()) {  // gradients flow from consumers to producers
+    for (const EdgeId id : graph_->in_edges(op)) {
+      const OpId producer = graph_->edge(id).producer;
+      if (!edges[id].feeds_all || ops[producer].backward.demands.empty()) continue;
+      backward_tail_[op] =
+          std::max(backward_tail_[op], edges[id].backward.shortest.picoseconds() +
+                                           ops[producer].backward.shortest.picoseconds() +
+                                           backward_tail_[producer]);
+    }
+  }
+  for (size_t i = count; i-- > 0;) {
+    const OpId op = OpId::from_index(i);
+    int64_t tail = 0;
+    if (!ops[op].backward.demands.empty()) {
+      tail = ops[op].backward.shortest.picoseconds() + backward_tail_[op];
+    }
+    for (const EdgeId id : graph_->out_edges(op)) {
+      if (!edges[id].read_all) continue;
+      const OpId consumer = graph_->edge(id).consumer;
+      tail = std::max(tail, edges[id].forward.shortest.picoseconds() +
+                                ops[consumer].forward.shortest.picoseconds() +
+                                forward_tail_[consumer]);
+    }
+    forward_tail_[op] = tail;
+  }
+}
+
+// Rings wait for a part of every user's gradient; a push to a parameter server for one user's
+// alone.
+int64_t PlanBounds::sync_head(WeightId weight) const {
+  int64_t earliest = kNever;
+  int64_t latest = 0;
+  for (const OpId op : graph_->users(weight)) {
+    const int64_t done = backward_head_[op] + ops[op].backward.shortest.picoseconds();
+    earliest = std::min(earliest, done);
+    latest = std::max(latest, done);
+  }
+  if (weights[weight].waits_for_all) return latest;
+  return earliest == kNever ? 0 : earliest;
+}
+
+void PlanBounds::collect_groups() {
+  groups_.clear();
+  const auto add = [this](const GroupProfile& profile, int64_t head, int64_t tail) {
+    if (!profile.demands.empty()) groups_.push_back({head, tail, &profile});
+  };
+  for (const OpId op : graph_->ops().ids()) {
+    add(ops[op].forward, forward_head_[op], forward_tail_[op]);
+    add(ops[op].backward, backward_head_[op], backward_tail_[op]);
+  }
+  for (const EdgeId id : graph_->edges().ids()) {
+    const auto& [producer, consumer, input] = graph_->edge(id);
+    add(edges[id].forward, forward_head_[producer] + ops[producer].forward.shortest.picoseconds(),
+        ops[consumer].forward.shortest.picoseconds() + forward_tail_[consumer]);
+    add(edges[id].backward,
+        backward_head_[consumer] + ops[consumer].backward.shortest.picoseconds(),
+        ops[producer].backward.shortest.picoseconds() + backward_tail_[producer]);
+  }
+  for (const WeightId weight : graph_->weights().ids()) {
+    add(weights[weight].group, sync_head(weight), 0);
+  }
+}
+
+LowerBound PlanBounds::compute(Duration enough) {
+  compute_heads();
+  compute_tails();
+  collect_groups();
+  std::sort(groups_.begin(), groups_.end(),
+            [](const Group& a, const Group& b) { return a.head_ps > b.head_ps; });
+  loads_.assign(resource_count(*cluster_), {0, kNever});
+  LowerBound best;
+  const auto raise = [&best](int64_t value, LowerBound::Kind kind) {
+    if (value > best.value.picoseconds()) best = {Duration(value), kind};
+  };
+  for (const Group& group : groups_) {
+    raise(group.head_ps + group.profile->shortest.picoseconds() + group.tail_ps,
+          LowerBound::Kind::kCriticalPath);
+    for (const GroupProfile::Demand& demand : group.profile->demands) {
+      Load& load = loads_[demand.resource];
+      load.work_ps += demand.work.picoseconds();
+      load.tail_ps = std::min(load.tail_ps, group.tail_ps);
+      raise(group.head_ps + load.work_ps + load.tail_ps,
+            demand.resource.index() < cluster_->device_count() ? LowerBound::Kind::kWork
+                                                               : LowerBound::Kind::kLink);
+    }
+    if (best.value > enough) return best;
+  }
+  return best;
+}
+
+}  // namespace soapbox
