@@ -169,7 +169,10 @@ Database::Database(std::string path, sqlite3* handle) : path_(std::move(path)), 
 
 Result<Database> Database::open(const std::string& path, OpenMode mode, int busy_timeout_ms) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  flags |= mode == OpenMode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  // A reader that may not write cannot remove the lock files that it makes, so it may, and
+  // query_only keeps it from changing anything.
+  const bool may_write = mode != OpenMode::kRead || ::access(path.c_str(), W_OK) == 0;
+  flags |= may_write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
   if (mode == OpenMode::kCreate) flags |= SQLITE_OPEN_CREATE;
   std::string name = path;
   if (mode == OpenMode::kRead && cannot_lock(path)) {
@@ -190,6 +193,10 @@ Result<Database> Database::open(const std::string& path, OpenMode mode, int busy
     return make_error(handle, code, path);
   }
   sqlite3_busy_timeout(handle, busy_timeout_ms);
+  if (mode == OpenMode::kRead) {
+    const Status reading = database.execute("PRAGMA query_only = ON");
+    if (!reading) return reading.error();
+  }
   return database;
 }
 

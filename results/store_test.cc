@@ -140,6 +140,21 @@ TEST(Store, InstancesAndMethodsAreStoredOnce) {
   EXPECT_EQ(count(scratch.file("a.db"), "method"), 1);
 }
 
+TEST(Store, ReadingChangesNothingAndLeavesNoFilesBeside) {
+  const ScratchDirectory scratch;
+  const std::string path = scratch.file("a.db");
+  ASSERT_TRUE(open_store(path).put(example_run(1)));
+  const std::string before = read_bytes(path);
+  {
+    Result<Store> reader = Store::open(path, OpenMode::kRead);
+    EXPECT_EQ(reader->table("runs")->rows().size(), 1U);
+    EXPECT_EQ(reader->put(example_run(2)).error().code, ErrorCode::kEnvironment);
+  }
+  EXPECT_EQ(read_bytes(path), before);
+  std::filesystem::directory_iterator files(scratch.path());
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
 TEST(Store, ASeedThatSqliteCannotHoldIsRefused) {
   const ScratchDirectory scratch;
   Store store = open_store(scratch.file("a.db"));
