@@ -1,6 +1,8 @@
 #include "calib/roofline_fit.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +15,7 @@ namespace soapbox::calib {
 namespace {
 
 using Values = std::vector<double>;
+constexpr size_t kFewRows = 50;
 
 // To three significant digits; what is below 0.001 makes no difference.
 double rounded(double value) {
@@ -57,27 +60,42 @@ double predicted(const Roofline& roofline, const Measuring& measuring, const Wor
                   measuring.intercept + roofline.run_seconds(work, DataType::kFp32));
 }
 
+size_t octave_of(const KernelSample& sample) {
+  return static_cast<size_t>(
+      std::bit_width(static_cast<uint64_t>(std::max<int64_t>(1, sample.work.product.m))));
+}
+
+// Random shapes are mostly large, but pieces are small: every octave of m counts as much as
+// another, unless it has few rows.
 double misfit(const Roofline& roofline, const Measuring& measuring,
-              const std::vector<KernelSample>& samples) {
-  double sum = 0;
-  size_t rows = 0;
+              const std::vector<KernelSample>& samples, double at_least = 0) {
+  std::array<size_t, 64> rows_of_octave{};
   for (const KernelSample& sample : samples) {
-    if (sample.held_out) continue;
-    const double ratio = predicted(roofline, measuring, sample.work) / sample.seconds;
-    sum += std::max(ratio, 1 / ratio) - 1;
-    ++rows;
+    if (sample.held_out || sample.seconds < at_least) continue;
+    ++rows_of_octave[octave_of(sample)];
   }
-  return rows == 0 ? 0 : sum / static_cast<double>(rows);
+  double sum = 0;
+  double weights = 0;
+  for (const KernelSample& sample : samples) {
+    if (sample.held_out || sample.seconds < at_least) continue;
+    const double ratio = predicted(roofline, measuring, sample.work) / sample.seconds;
+    const double weight =
+        1.0 / static_cast<double>(std::max(kFewRows, rows_of_octave[octave_of(sample)]));
+    sum += weight * (std::max(ratio, 1 / ratio) - 1);
+    weights += weight;
+  }
+  return weights == 0 ? 0 : sum / weights;
 }
 
 FamilyReport report_on(std::string family, const Roofline& roofline, const Measuring& measuring,
-                       const std::vector<KernelSample>& samples) {
+                       const std::vector<KernelSample>& samples, double at_least = 0) {
   FamilyReport report;
   report.family = std::move(family);
   report.host_floor_us = measuring.host_floor * 1e6;
   report.intercept_us = measuring.intercept * 1e6;
   Values held_out_ratios;
   for (const KernelSample& sample : samples) {
+    if (sample.seconds < at_least) continue;
     const double ratio = predicted(roofline, measuring, sample.work) / sample.seconds;
     if (sample.held_out) {
       held_out_ratios.push_back(ratio);
@@ -127,29 +145,35 @@ void fit_memory(const KernelSamples& samples, const Hardware& hardware, Roofline
   }
 }
 
-// One kind of product: host floor, intercept, latency, ramp, passes, long-k penalty, then the
-// efficiency of every tile of `start`. A parameter that starts at zero stays zero.
+// One kind of product: host floor, intercept, latency, ramp, long-k penalty, then
+// efficiency and passes of every tile of `start`. A parameter that starts at zero stays zero.
 void fit_product(ProductKind kind, const ProductShape& start,
                  const std::vector<KernelSample>& samples, const Hardware& hardware,
-                 RooflineFit& fit) {
+                 double at_least, RooflineFit& fit) {
   ProductShape& shape = fit.shape.products[static_cast<size_t>(kind)];
   shape = start;
-  Values values = {45e-6, 15e-6, start.latency, start.ramp, start.passes, start.long_k_penalty};
+  Values values = {45e-6, 15e-6, start.latency, start.ramp, start.long_k_penalty};
   const size_t first_tile = values.size();
-  for (const Tile& tile : start.tiles) values.push_back(tile.efficiency);
+  for (const Tile& tile : start.tiles) {
+    values.push_back(tile.efficiency);
+    values.push_back(tile.passes);
+  }
   const auto apply = [&](const Values& v) {
     shape.latency = v[2];
     shape.ramp = v[3];
-    shape.passes = v[4];
-    shape.long_k_penalty = v[5];
+    shape.long_k_penalty = v[4];
     for (size_t tile = 0; tile < shape.tiles.size(); ++tile) {
-      shape.tiles[tile].efficiency = v[first_tile + tile];
+      shape.tiles[tile].efficiency = v[first_tile + 2 * tile];
+      shape.tiles[tile].passes = v[first_tile + 2 * tile + 1];
     }
     return Roofline(fit.shape, hardware);
   };
-  pattern_search(values, [&](const Values& v) { return misfit(apply(v), {v[0], v[1]}, samples); });
+  pattern_search(values, [&](const Values& v) {
+    return misfit(apply(v), {v[0], v[1]}, samples, at_least);
+  });
   for (size_t i = 2; i < values.size(); ++i) values[i] = rounded(values[i]);
-  fit.reports.push_back(report_on(to_string(kind), apply(values), {values[0], values[1]}, samples));
+  fit.reports.push_back(
+      report_on(to_string(kind), apply(values), {values[0], values[1]}, samples, at_least));
 }
 
 }  // namespace
@@ -159,17 +183,24 @@ RooflineFit fit_roofline(const KernelSamples& samples, const Hardware& hardware)
   // Splits of k: the samples do not show them; weight gradients need them, because their result is
   // small and their k is the number of samples and positions.
   const ProductShape linear{
-      {{128, 32, 0.6}, {32, 128, 0.5}, {64, 64, 0.6}, {128, 128, 0.7}}, 0.5, 20, 1.0, 0.1, 4};
-  const ProductShape gemm{{{128, 64, 0.7}, {64, 128, 0.6}, {32, 32, 0.4}}, 0.5, 20, 0, 0.1, 16};
-  const ProductShape conv{{{128, 128, 0.6}, {128, 64, 0.6}, {128, 32, 0.6}}, 0.5, 20, 0, 0.1, 32};
+      {{128, 32, 0.6, 0.1}, {32, 128, 0.5, 0.1}, {64, 64, 0.6, 0.1}, {128, 128, 0.7, 0.1}},
+      0.5,
+      20,
+      1.0,
+      4};
+  const ProductShape gemm{
+      {{128, 64, 0.7, 0.1}, {64, 128, 0.6, 0.1}, {32, 32, 0.4, 0.1}}, 0.5, 20, 0, 16};
+  const ProductShape conv{
+      {{128, 128, 0.6, 0.1}, {128, 64, 0.6, 0.1}, {128, 32, 0.6, 0.1}}, 0.5, 20, 0, 32};
+  // Transforms inside one kernel, and apart from it: then larger patches save more multiplications.
   const ProductShape winograd{
-      {{128, 128, 1.2}, {64, 64, 1.2}, {128, 32, 1.0}}, 0.5, 100, 0, 1.0, 1};
+      {{128, 32, 1.5, 0.1}, {64, 64, 1.5, 0.1}, {128, 128, 2.5, 4}}, 0.5, 100, 0, 1};
   RooflineFit fit;
   fit_memory(samples, hardware, fit);
-  fit_product(ProductKind::kLinear, linear, samples.linear, hardware, fit);
-  fit_product(ProductKind::kGemm, gemm, samples.batched, hardware, fit);
-  fit_product(ProductKind::kConv, conv, samples.direct_conv, hardware, fit);
-  fit_product(ProductKind::kWinograd, winograd, samples.winograd_conv, hardware, fit);
+  fit_product(ProductKind::kLinear, linear, samples.linear, hardware, 0, fit);
+  fit_product(ProductKind::kGemm, gemm, samples.batched, hardware, 0, fit);
+  fit_product(ProductKind::kConv, conv, samples.direct_conv, hardware, 600e-6, fit);
+  fit_product(ProductKind::kWinograd, winograd, samples.winograd_conv, hardware, 600e-6, fit);
   return fit;
 }
 
@@ -204,10 +235,10 @@ std::string to_toml(const RooflineFit& fit, const std::string& hardware,
     text +=
         str_cat("\n[", to_string(static_cast<ProductKind>(kind)), "]\nlatency = ", shape.latency,
                 "\nramp = ", shape.ramp, "\nlong_k_penalty = ", shape.long_k_penalty,
-                "\npasses = ", shape.passes, "\nmax_split = ", shape.max_split, "\ntiles = [\n");
+                "\nmax_split = ", shape.max_split, "\ntiles = [\n");
     for (const Tile& tile : shape.tiles) {
-      text +=
-          str_cat("  {m = ", tile.m, ", n = ", tile.n, ", efficiency = ", tile.efficiency, "},\n");
+      text += str_cat("  {m = ", tile.m, ", n = ", tile.n, ", efficiency = ", tile.efficiency,
+                      ", passes = ", tile.passes, "},\n");
     }
     text += "]\n";
   }

@@ -35,7 +35,7 @@ TEST(RooflineFit, PredictsAKnownRoofline) {
   RooflineShape truth = datasheet_shape();
   truth.memory_efficiency = 0.6;
   ProductShape& linear = truth.products[static_cast<size_t>(ProductKind::kLinear)];
-  linear.tiles = {{128, 128, 0.9}, {64, 64, 0.5}};
+  linear.tiles = {{128, 128, 0.9, 0.2}, {64, 64, 0.5, 0.1}};
   const Roofline device(truth, p100_pcie());
   KernelSamples samples;
   Rng rng(7);

@@ -23,11 +23,11 @@ ProductShape read_product(const TomlTable& table) {
   shape.latency = table.number("latency", kNotNegative);
   shape.ramp = table.number("ramp", kNotNegative);
   shape.long_k_penalty = table.number("long_k_penalty", kNotNegative);
-  shape.passes = table.number("passes", kNotNegative);
   shape.max_split = table.integer("max_split", kCounts);
   for (const TomlTable& tile : table.tables("tiles")) {
     shape.tiles.push_back({tile.integer("m", kCounts), tile.integer("n", kCounts),
-                           tile.number("efficiency", kPositive)});
+                           tile.number("efficiency", kPositive),
+                           tile.number("passes", kNotNegative)});
   }
   if (shape.tiles.empty()) table.fail("at least one tile is needed");
   return shape;

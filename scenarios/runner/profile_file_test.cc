@@ -17,30 +17,26 @@ memory_efficiency = 0.5
 latency = 0
 ramp = 1.5
 long_k_penalty = 0
-passes = 0.1
 max_split = 4
-tiles = [{m = 64, n = 32, efficiency = 0.5}]
+tiles = [{m = 64, n = 32, efficiency = 0.5, passes = 0.1}]
 [gemm]
 latency = 0
 ramp = 0
 long_k_penalty = 0
-passes = 0
 max_split = 1
-tiles = [{m = 64, n = 64, efficiency = 0.5}]
+tiles = [{m = 64, n = 64, efficiency = 0.5, passes = 0}]
 [conv]
 latency = 0
 ramp = 0
 long_k_penalty = 0
-passes = 0
 max_split = 1
-tiles = [{m = 64, n = 64, efficiency = 0.5}]
+tiles = [{m = 64, n = 64, efficiency = 0.5, passes = 0}]
 [winograd]
 latency = 0
 ramp = 0
 long_k_penalty = 0
-passes = 0
 max_split = 1
-tiles = [{m = 64, n = 64, efficiency = 0.5}]
+tiles = [{m = 64, n = 64, efficiency = 0.5, passes = 0}]
 )";
 
 constexpr const char* kGoodProfile = R"(hardware = "X"
@@ -88,7 +84,7 @@ TEST_F(ProfileFile, KeepsEveryFigure) {
   EXPECT_EQ(profile->fitted_on, "X");
   EXPECT_EQ(profile->shape.launch, nanoseconds(2500));
   EXPECT_DOUBLE_EQ(profile->shape.memory_efficiency, 0.5);
-  const ProductShape linear{{{64, 32, 0.5}}, 0, 1.5, 0, 0.1, 4};
+  const ProductShape linear{{{64, 32, 0.5, 0.1}}, 0, 1.5, 0, 4};
   EXPECT_EQ(profile->shape.products[0], linear);
   ASSERT_EQ(profile->anchors.size(), 1u);
   EXPECT_EQ(profile->anchors[0].iteration_time, microseconds(1500));
@@ -123,15 +119,16 @@ TEST_F(ProfileFile, RefusesMissingUnitsAndNegativeValues) {
   EXPECT_EQ(refusal(kGoodProfile, with(kGoodFit, "0.5", "0")),
             "fit.txt:3:21: 'memory_efficiency' is 0; it must be a number from 1e-06 to 1");
   EXPECT_EQ(refusal(kGoodProfile, with(kGoodFit, "m = 64", "m = -64")),
-            "fit.txt:10:15: 'm' is -64; it must be an integer of at least 1");
+            "fit.txt:9:15: 'm' is -64; it must be an integer of at least 1");
 }
 
 TEST_F(ProfileFile, RefusesASecondAnchorOfAModelAndMissingTiles) {
   std::string twice = kGoodProfile;
   twice += twice.substr(twice.find("[[anchor]]"));
   EXPECT_EQ(refusal(twice), "x.toml:12:9: model 'lenet' already has an anchor");
-  EXPECT_EQ(refusal(kGoodProfile, with(kGoodFit, "{m = 64, n = 32, efficiency = 0.5}", "")),
-            "fit.txt:4:1: at least one tile is needed");
+  EXPECT_EQ(
+      refusal(kGoodProfile, with(kGoodFit, "{m = 64, n = 32, efficiency = 0.5, passes = 0.1}", "")),
+      "fit.txt:4:1: at least one tile is needed");
 }
 
 TEST_F(ProfileFile, RefusesUnreadableFiles) {

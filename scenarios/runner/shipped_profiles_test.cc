@@ -126,9 +126,10 @@ TEST(ShippedProfiles, OtherModelsGetTheGeometricMeanOfTheFactors) {
   }
 }
 
-// Figures of Jia et al., OptCNN (ICML 2018), figure 1: VGG's eighth convolution (256 to 512
-// channels, 28 x 28, 3 x 3; 32 samples for each of 4 P100) takes about 24 ms cut by sample, 18 by
-// height, 27 by width, 37 by channel: all four differ, and a cut by channel is by far the worst.
+// Jia et al., OptCNN (ICML 2018), figure 1: VGG's eighth convolution (256 to 512 channels, 28 x 28,
+// 3 x 3) on 4 P100 takes about 24 ms cut by sample, 18 by height, 27 by width, 37 by channel.
+// Nothing is fitted to that figure; what must follow from tiles, waves and re-read inputs is that a
+// cut by channel is the worst.
 TEST(ShippedProfiles, ConvolutionsCutByChannelAreSlowerThanCutBySample) {
   const auto model = build_model("alexnet", 256);
   const auto costs = Costs::make(*model, one_device(p100()), shipped_profiles());
@@ -146,11 +147,14 @@ TEST(ShippedProfiles, ConvolutionsCutByChannelAreSlowerThanCutBySample) {
   const double sample = cut(0), channel = cut(1), height = cut(2), width = cut(3);
   std::printf("conv8 on 4 P100, ms: sample %.1f, height %.1f, width %.1f, channel %.1f\n", sample,
               height, width, channel);
-  EXPECT_GT(channel, sample);
+  EXPECT_GT(channel, 1.1 * sample);
+  EXPECT_GT(channel, height);
+  EXPECT_GT(channel, width);
 }
 
 // FlexFlow (MLSys 2019, section 8.1.1) on NMT: products cut by channel instead of batch cost 38 %
-// less compute. The last layer (1024 to 32000) with 64 samples for each of 16 devices:
+// less compute. The layer meant is the last one (1024 to 32000), with 64 samples for each of 16
+// devices: few rows fill no tiles, and every piece re-reads 131 MB of weights.
 TEST(ShippedProfiles, WideLayersCutBySampleAreSlowerThanCutByChannel) {
   const auto model = build_model("alexnet", 256);
   const auto profiles = shipped_profiles();
@@ -168,8 +172,32 @@ TEST(ShippedProfiles, WideLayersCutBySampleAreSlowerThanCutByChannel) {
     };
     std::printf("1024 to 32000 on 16 %s, ms: sample %.2f, channel %.2f\n", hardware.name.c_str(),
                 cut(0), cut(1));
-    EXPECT_LT(cut(1), cut(0)) << hardware.name;
+    EXPECT_LT(cut(1), 0.85 * cut(0)) << hardware.name;
   }
+}
+
+// FlexFlow, figure 7: NMT on 64 K80 computes for 35.7 s in all by data parallelism, for 28.2 s by
+// the expert's plan, in which one device of a node has a layer for the whole node: 21 % less.
+TEST(ShippedProfiles, LayersForAWholeNodeComputeLessThanDataParallelism) {
+  const auto model = build_model("nmt", 64 * 64);
+  const auto costs = Costs::make(*model, one_device(k80()), shipped_profiles());
+  ASSERT_TRUE(costs) << costs.error().to_string();
+  const auto total = [&](int64_t samples) {
+    double seconds = 0;
+    for (const Operator& op : model->graph.ops()) {
+      Extents piece = whole(op);
+      piece[0] = samples;
+      const OpCost cost = costs->op_cost(op, piece, kDevice);
+      seconds +=
+          (cost.forward + cost.backward()).seconds() * 64 * 64 / static_cast<double>(samples);
+    }
+    return seconds;
+  };
+  const double data_parallel = total(64), expert = total(256);
+  std::printf("NMT on 64 K80, compute in all, s: data parallel %.1f, expert %.1f\n", data_parallel,
+              expert);
+  EXPECT_NEAR(data_parallel, 35.7, 0.15 * 35.7);
+  EXPECT_LT(expert, 0.9 * data_parallel);
 }
 
 }  // namespace

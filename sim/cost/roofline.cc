@@ -30,7 +30,8 @@ double peak_of(DataType type, const Hardware& hardware) {
 }  // namespace
 
 RooflineShape datasheet_shape() {
-  const ProductShape product{{{128, 128, 0.8}, {64, 64, 0.65}, {32, 32, 0.4}}, 0.5, 16, 0, 0.1, 8};
+  const ProductShape product{
+      {{128, 128, 0.8, 0.1}, {64, 64, 0.65, 0.1}, {32, 32, 0.4, 0.1}}, 0.5, 16, 0, 8};
   RooflineShape shape;
   shape.launch = microseconds(5);
   shape.memory_efficiency = 0.8;
@@ -53,64 +54,61 @@ Roofline::Roofline(const RooflineShape& shape, const Hardware& hardware) : launc
     to.latency = from.latency;
     to.ramp = from.ramp;
     to.long_k_penalty = from.long_k_penalty;
-    to.passes = from.passes;
     to.max_split = from.max_split;
     for (const Tile& tile : from.tiles) {
-      to.tiles.push_back(
-          {tile.m, tile.n, 2.0 * product_of(tile.m, tile.n) * sm_count_ / tile.efficiency});
+      const double block_flops = 2.0 * product_of(tile.m, tile.n) * sm_count_ / tile.efficiency;
+      to.tiles.push_back({tile.m, tile.n, block_flops, tile.passes});
     }
   }
 }
 
-// In units of 1 / peak: FLOP-equivalents. `result_cost` is one pass over the result in that unit.
-double Roofline::tiled_seconds(const Gemm& gemm, const ProductTime& product,
-                               double result_cost) const {
+// `memory`: one pass over operands and result; `sum`: one over a partial result.
+double Roofline::tiled_seconds(const Gemm& gemm, const ProductTime& product, double per_flop,
+                               double memory, double sum) const {
   constexpr double kShort = 4096;
   constexpr double kLong = 32768;
   const double excess =
       std::clamp((static_cast<double>(gemm.k) - kShort) / (kLong - kShort), 0.0, 1.0);
-  const double slow_down = 1 + product.long_k_penalty * excess;
+  const double slow_down = (1 + product.long_k_penalty * excess) * per_flop;
   double best = std::numeric_limits<double>::infinity();
   for (const TileTime& tile : product.tiles) {
     const double blocks = product_of(ceil_div(gemm.m, tile.m), ceil_div(gemm.n, tile.n)) *
                           static_cast<double>(gemm.batch);
+    const double moved = tile.passes * memory;
     for (int shift = 0; (int64_t{1} << shift) <= product.max_split; ++shift) {
       const int64_t split = int64_t{1} << shift;
       if (split > gemm.k) break;
       const double parts = static_cast<double>(split);
-      const double depth =
-          (static_cast<double>((gemm.k + split - 1) >> shift) + product.ramp) * slow_down;
-      const double sum_parts = shift == 0 ? 0 : 2 * parts * result_cost;
+      const double depth = static_cast<double>((gemm.k + split - 1) >> shift) + product.ramp;
       const double waves = std::ceil(blocks * parts / sm_count_) + product.latency;
-      best = std::min(best, waves * depth * tile.block_seconds + sum_parts);
+      const double compute = waves * depth * tile.block_flops * slow_down;
+      const double sums = shift == 0 ? 0 : 2 * parts * sum;
+      best = std::min(best, std::max(compute, memory) + moved + sums);
     }
   }
   return best;
 }
 
-double Roofline::product_seconds(const Gemm& gemm, ProductKind kind, DataType type) const {
+double Roofline::product_seconds(const Gemm& gemm, double bytes, ProductKind kind,
+                                 DataType type) const {
   if (gemm.m <= 0 || gemm.n <= 0 || gemm.k <= 0) return 0;
-  const double per_flop = seconds_per_flop_[static_cast<size_t>(type)];
+  const double per_element = seconds_per_byte_ * static_cast<double>(size_bytes(type));
   const double result = product_of(gemm.m, gemm.n) * static_cast<double>(gemm.batch);
-  const double operand_seconds = seconds_per_byte_ * static_cast<double>(size_bytes(type));
-  const double streamed = result * static_cast<double>(gemm.k) * operand_seconds;
-  const ProductTime& product = products_[static_cast<size_t>(kind)];
-  const double tiled = tiled_seconds(gemm, product, result * operand_seconds / per_flop) * per_flop;
-  return std::min(streamed, tiled);
+  const double streamed = result * static_cast<double>(gemm.k) * per_element;
+  const double memory = bytes * seconds_per_byte_;
+  const double tiled =
+      tiled_seconds(gemm, products_[static_cast<size_t>(kind)],
+                    seconds_per_flop_[static_cast<size_t>(type)], memory, result * per_element);
+  return std::min(std::max(streamed, memory), tiled);
 }
 
 double Roofline::run_seconds(const Work& work, DataType type) const {
   if (work.kernels == 0) return 0;
-  double seconds = 0;
+  double seconds = work.stream_bytes * seconds_per_byte_;
   if (work.product.m > 0) {
-    const double compute =
-        product_seconds(work.product, work.kind, type) * static_cast<double>(work.products);
-    const double memory = work.product_bytes * seconds_per_byte_;
+    const double products = static_cast<double>(work.products);
     seconds +=
-        std::max(compute, memory) + products_[static_cast<size_t>(work.kind)].passes * memory;
-  }
-  if (work.stream_bytes > 0) {
-    seconds += work.stream_bytes * seconds_per_byte_;
+        products * product_seconds(work.product, work.product_bytes / products, work.kind, type);
   }
   return seconds * static_cast<double>(work.product.steps);
 }

@@ -1,8 +1,8 @@
 // The roofline: how long a kernel runs on a device, from a few fitted figures of that device.
 //
-//   time = launch + max(compute, memory) + passes x memory     for a product
-//   time = launch + memory                                     for a pass over memory
-//   memory = bytes / (efficiency x bandwidth)
+//   time = launch + min over tiles (max(compute, memory) + passes x memory)    for a product
+//   time = launch + memory                                                     for a pass over
+//   memory memory = bytes / (efficiency x bandwidth)
 //
 // `passes` counts what a product moves without overlap: transforms of Winograd's algorithm,
 // gathering of windows, tails. So small transfers are slow because of the launch, and a piece that
@@ -47,6 +47,7 @@ struct Tile {
   int64_t m = 0;
   int64_t n = 0;
   double efficiency = 0;  // of the peak, with all waves full and k long; above 1 for Winograd
+  double passes = 0;      // over operands and result, not hidden behind computing
   friend bool operator==(const Tile&, const Tile&) = default;
 };
 
@@ -55,7 +56,6 @@ struct ProductShape {
   double latency = 0;         // waves
   double ramp = 0;            // steps of k
   double long_k_penalty = 0;  // at k >= 32768
-  double passes = 0;          // over operands and result, not hidden behind computing
   int64_t max_split = 1;      // of k: 1, 2, 4, ... up to this
   friend bool operator==(const ProductShape&, const ProductShape&) = default;
 };
@@ -79,23 +79,25 @@ class Roofline {
   // Seconds that the kernels of `work` run, launches apart.
   double run_seconds(const Work& work, DataType type) const;
   Duration launch_time(const Work& work) const;
-  double product_seconds(const Gemm& gemm, ProductKind kind, DataType type) const;
+  // One step of a product whose operands and result have `bytes`.
+  double product_seconds(const Gemm& gemm, double bytes, ProductKind kind, DataType type) const;
 
  private:
   struct TileTime {
     int64_t m = 0;
     int64_t n = 0;
-    double block_seconds = 0;  // per step of k, at one FLOP/s of peak
+    double block_flops = 0;  // per step of k, divided by what the tile reaches of a multiprocessor
+    double passes = 0;
   };
   struct ProductTime {
     std::vector<TileTime> tiles;
     double latency = 0;
     double ramp = 0;
     double long_k_penalty = 0;
-    double passes = 0;
     int64_t max_split = 1;
   };
-  double tiled_seconds(const Gemm& gemm, const ProductTime& product, double result_seconds) const;
+  double tiled_seconds(const Gemm& gemm, const ProductTime& product, double per_flop, double memory,
+                       double sum) const;
 
   std::array<ProductTime, kProductKinds> products_;
   std::array<double, 8> seconds_per_flop_{};  // by DataType
