@@ -319,24 +319,24 @@ class RouteBuilder {
     return DeviceId();
   }
 
-  // Devices with doors to the same ports are joined to the same devices: one of each kind is
-  // enough.
+  // Devices with doors to the same ports are joined to the same devices: each set of ports is tried
+  // once.
   bool nodes_joined() {
     const auto kinds = [&](const IdVector<DeviceId, Routes::DoorRange>& ranges) {
-      std::map<std::vector<uint32_t>, DeviceId> representatives;
+      std::set<std::vector<uint32_t>> kinds_of_doors;
       for (const DeviceId device : ranges.ids()) {
         std::vector<uint32_t> ports;
         for (size_t i = ranges[device].begin; i < ranges[device].end; ++i) {
           ports.push_back(routes_.doors_[i].port);
         }
-        representatives.try_emplace(std::move(ports), device);
+        kinds_of_doors.insert(std::move(ports));
       }
-      return representatives;
+      return kinds_of_doors;
     };
-    for (const auto& [exit_ports, from] : kinds(routes_.exits_)) {
-      for (const auto& [entry_ports, to] : kinds(routes_.entries_)) {
-        const bool joined = std::any_of(exit_ports.begin(), exit_ports.end(), [&](uint32_t out) {
-          return std::any_of(entry_ports.begin(), entry_ports.end(), [&](uint32_t in) {
+    for (const std::vector<uint32_t>& outs : kinds(routes_.exits_)) {
+      for (const std::vector<uint32_t>& ins : kinds(routes_.entries_)) {
+        const bool joined = std::any_of(outs.begin(), outs.end(), [&](uint32_t out) {
+          return std::any_of(ins.begin(), ins.end(), [&](uint32_t in) {
             return routes_.through_fabric_[out * routes_.port_count_ + in].reachable;
           });
         });

@@ -90,7 +90,7 @@ TEST(AxisMap, WholeAndFixedIgnoreThePiece) {
 }
 
 // A row of `size` numbers, element by element from its inputs.
-Operator row(std::string name, std::vector<uint32_t> producers, int64_t size = 4) {
+Operator row(std::string name, const std::vector<uint32_t>& producers, int64_t size = 4) {
   Operator op;
   op.name = std::move(name);
   op.kind = OpKind::kElementwise;
