@@ -49,7 +49,7 @@ class CheckReadmeTest(unittest.TestCase):
         self.assertEqual(self.errors(QUOTED), ["README.md shows no commands"])
 
     def test_packages_are_those_that_are_explained(self):
-        text = "\nDependencies:\n\n| package | why |\n|---|---|\n| `a`, `b` | c |\n\n## Next\n| `d` |\n"
+        text = "\nDependencies:\n\n| package | why |\n| `a`, `b` | c |\n\n## Next\n| `d` |\n"
         self.assertEqual(check_readme.check_packages(text, {"a", "b"}), [])
         self.assertEqual(check_readme.check_packages(text, {"a", "b", "c"}),
                          ["the package c is installed and not explained"])

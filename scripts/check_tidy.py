@@ -20,8 +20,7 @@ MAX_COLUMNS = 100
 # "path" -> lines of the file, "path:function" -> lines of the function. Empty is best.
 RATCHET = {}
 
-CODE_SUFFIXES = CPP_SUFFIXES | {".py", ".cmake", ".sql"}
-_CODE_NAMES = {"CMakeLists.txt"}
+CODE_SUFFIXES = CPP_SUFFIXES | {".py", ".sql"}
 _FREE_TEXT_SUFFIXES = {".md", ".csv", ".tsv", ".json", ".jsonl", ".toml", ".golden", ".txt", ".xml"}
 
 _BANNED_PATH = re.compile(r"(?:^|[/_])(?:utils?|helpers?|misc|common|manager)(?:[/_.]|$)")
@@ -84,9 +83,8 @@ def check_sizes(path, text, ratchet, used):
 def check_lines(path, text):
     """Errors of single lines: width, tabs, spaces at the end, and how the file ends."""
     errors = []
-    is_code = path.suffix in CODE_SUFFIXES or path.name in _CODE_NAMES
     for number, line in enumerate(text.split("\n"), start=1):
-        if is_code and len(line) > MAX_COLUMNS:
+        if path.suffix in CODE_SUFFIXES and len(line) > MAX_COLUMNS:
             errors.append(f"{path}:{number}: {len(line)} columns, at most {MAX_COLUMNS}")
         if "\t" in line and path.suffix != ".tsv":
             errors.append(f"{path}:{number}: a tab")
@@ -114,7 +112,7 @@ def check_words(path, text):
 
 
 def _names_in(text):
-    """What a map names: words between backticks, and the words of the first column of its tables."""
+    """What a map names: words between backticks, and those of the first column of its tables."""
     cells = " ".join(_FIRST_CELL.findall(text)).replace("`", " ")
     words = _NAME.findall(text) + re.sub(r",(?=\s)", " ", cells).split()
     return [name for word in dict.fromkeys(words) for name in _expand_braces(word)]
@@ -192,7 +190,7 @@ def check(root, ratchet=None):
         except UnicodeDecodeError:
             continue  # compressed data
         errors += check_words(path, text)
-        if path.suffix not in _FREE_TEXT_SUFFIXES or path.name in _CODE_NAMES:
+        if path.suffix not in _FREE_TEXT_SUFFIXES:
             errors += check_lines(path, text)
         if path.suffix in CODE_SUFFIXES:
             errors += check_sizes(path, text, ratchet, used)

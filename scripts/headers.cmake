@@ -1,6 +1,6 @@
-# Each header compiles alone. One with a .cc of its name shows it there, where it is the first include
-# (check_layers.py sees to that); every other header gets a file that includes nothing else. Debug
-# builds only, as one proof is enough.
+# Each header compiles alone. One with a .cc of its name shows it there, where it is the first
+# include (check_layers.py sees to that); every other header gets a file that includes nothing else.
+# Debug builds only, as one proof is enough.
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   set(sources)
   foreach(folder sim calib strategies results scenarios)
