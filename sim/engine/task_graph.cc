@@ -13,6 +13,9 @@ void TaskGraph::clear(size_t resource_count) {
   predecessor_counts_.clear();
   pending_edges_.clear();
   successors_.clear();
+  routes_.clear();
+  flows_.clear();
+  flow_of_.clear();
 }
 
 void TaskGraph::reserve(size_t tasks, size_t edges) {
@@ -27,6 +30,16 @@ TaskId TaskGraph::add_task(ResourceId resource, Duration duration) {
   SOAPBOX_CHECK(duration >= Duration(), "negative duration");
   records_.push_back(Record{duration, resource, 0});
   return predecessor_counts_.push_back(0);
+}
+
+TaskId TaskGraph::add_flow(const Flow& flow, ResourceId fifo_resource, Duration fifo_duration) {
+  SOAPBOX_CHECK(routes_.contains(flow.route), "no such route");
+  SOAPBOX_CHECK(flow.bytes >= Bytes() && flow.latency >= Duration(), "negative flow");
+  const TaskId task = add_task(fifo_resource, fifo_duration);
+  flow_of_.resize(task.index(), kNoFlow);
+  flow_of_.push_back(static_cast<uint32_t>(flows_.size()));
+  flows_.push_back(flow);
+  return task;
 }
 
 void TaskGraph::add_edge(TaskId from, TaskId to) {

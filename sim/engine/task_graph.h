@@ -11,11 +11,18 @@
 
 #include "sim/base/ids.h"
 #include "sim/base/units.h"
+#include "sim/engine/route_table.h"
 
 namespace soapbox {
 
 using TaskId = StrongId<struct TaskTag>;
-using ResourceId = StrongId<struct ResourceTag>;
+
+// What a task sends over the network. Its first byte leaves `latency` after the task starts.
+struct Flow {
+  RouteId route;
+  Bytes bytes;
+  Duration latency;
+};
 
 // Successors in compressed rows. What a started task needs (duration, resource, row of successors)
 // is one record of 16 bytes, so that starting a task touches one cache line of the graph.
@@ -25,6 +32,11 @@ class TaskGraph {
 
   // Adds a task; ids are given in order. REQUIRES: duration >= 0 and resource < resource_count.
   TaskId add_task(ResourceId resource, Duration duration);
+  // Adds a task that sends bytes over a route. Without sharing (engine.h) it is a task like any
+  // other, on `fifo_resource` for `fifo_duration`; with sharing (flow_engine.h) it is a flow, and
+  // occupies nothing. REQUIRES: as add_task(); a route of this graph, bytes >= 0, latency >= 0.
+  TaskId add_flow(const Flow& flow, ResourceId fifo_resource, Duration fifo_duration);
+  RouteTable& routes() { return routes_; }
   // REQUIRES: from < to, both added. Repeated edges are allowed and harmless.
   void add_edge(TaskId from, TaskId to);
   // Builds the rows. No task or edge may be added after.
@@ -40,6 +52,12 @@ class TaskGraph {
   Duration duration(TaskId task) const { return records_[task].duration; }
   ResourceId resource(TaskId task) const { return records_[task].resource; }
   uint32_t predecessor_count(TaskId task) const { return predecessor_counts_[task]; }
+  const RouteTable& routes() const { return routes_; }
+  // Null for a task that is no flow.
+  const Flow* flow(TaskId task) const {
+    if (!flow_of_.contains(task) || flow_of_[task] == kNoFlow) return nullptr;
+    return &flows_[flow_of_[task]];
+  }
   const IdVector<TaskId, uint32_t>& predecessor_counts() const { return predecessor_counts_; }
   // Hints that duration, resource and successors of the task will be needed.
   void prefetch(TaskId task) const { __builtin_prefetch(&records_[task]); }
@@ -63,12 +81,17 @@ class TaskGraph {
     TaskId to;
   };
 
+  static constexpr uint32_t kNoFlow = UINT32_MAX;
+
   size_t resource_count_;
   bool finished_ = false;
   IdVector<TaskId, Record> records_;  // finish() adds one at the end, for the end of the last row
   IdVector<TaskId, uint32_t> predecessor_counts_;
   std::vector<Edge> pending_edges_;  // until finish()
   std::vector<TaskId> successors_;
+  RouteTable routes_;
+  std::vector<Flow> flows_;
+  IdVector<TaskId, uint32_t> flow_of_;  // as long as the last flow needs: empty without flows
 };
 
 }  // namespace soapbox
