@@ -10,7 +10,7 @@
 namespace soapbox {
 namespace {
 
-constexpr Work kWorkPerByte = Work{1'000'000'000'000} * kRateUnitsPerByte;
+constexpr WorkUnits kWorkPerByte = WorkUnits{1'000'000'000'000} * kRateUnitsPerByte;
 
 std::string task_text(TaskId task) {
   return str_cat("task ", task.value());
@@ -23,21 +23,21 @@ std::string time_text(SimTime time) {
 class SentByRoute {
  public:
   void change_rate(SimTime time, RateUnits rate) {
-    const Work before = changes_.empty() ? 0 : until(time);
+    const WorkUnits before = changes_.empty() ? 0 : until(time);
     changes_.push_back(Change{time, rate, before});
   }
-  Work until(SimTime time) const {
+  WorkUnits until(SimTime time) const {
     const auto next = std::ranges::upper_bound(changes_, time, {}, &Change::time);
     if (next == changes_.begin()) return 0;
     const Change& last = *(next - 1);
-    return last.before + Work{(time - last.time).picoseconds()} * last.rate;
+    return last.before + WorkUnits{(time - last.time).picoseconds()} * last.rate;
   }
 
  private:
   struct Change {
     SimTime time;
     RateUnits rate;
-    Work before;
+    WorkUnits before;
   };
   std::vector<Change> changes_;
 };
@@ -107,8 +107,8 @@ Status check_flow(const SentByRoute& sent, const Flow& flow, TaskId task,
                              time_text(timeline.ready[task]), ", starts at ",
                              time_text(timeline.start[task]), ", and ends at ", time_text(end)));
   }
-  const Work work = Work{flow.bytes.count()} * kWorkPerByte;
-  const Work before = sent.until(first_byte);
+  const WorkUnits work = WorkUnits{flow.bytes.count()} * kWorkPerByte;
+  const WorkUnits before = sent.until(first_byte);
   const bool all_sent = sent.until(end) - before >= work;
   const bool sent_earlier =
       end > first_byte && sent.until(SimTime(end.picoseconds() - 1)) - before >= work;
@@ -153,16 +153,16 @@ Status check_capacity(const TaskGraph& graph, const Network& network, std::span<
     RateUnits rate = 0;
   };
   IdVector<RouteId, Sending> sending(routes.size());
-  IdVector<ResourceId, Work> load(network.size());
+  IdVector<ResourceId, WorkUnits> load(network.size());
   for (size_t i = 0; i < steps.size();) {
     const size_t first = i;
     for (; i < steps.size() && steps[i].time == steps[first].time; ++i) {
       const Step& step = steps[i];
       Sending& state = sending[step.route];
-      const Work before = Work{state.flows} * state.rate;
+      const WorkUnits before = WorkUnits{state.flows} * state.rate;
       state.flows += step.flows;
       if (step.rate >= 0) state.rate = step.rate;
-      const Work after = Work{state.flows} * state.rate;
+      const WorkUnits after = WorkUnits{state.flows} * state.rate;
       for (ResourceId link : routes.links(step.route)) load[link] += after - before;
     }
     for (size_t k = first; k < i; ++k) {

@@ -10,17 +10,17 @@ namespace {
 // What is left of tasks is counted in 2^-20 of a picosecond at full speed.
 constexpr int64_t kFullSpeed = int64_t{1} << 20;
 // Picoseconds per second: a byte is this many units of (1/64 B/s) x 1 ps, times 64.
-constexpr Work kWorkPerByte = Work{1'000'000'000'000} * kRateUnitsPerByte;
+constexpr WorkUnits kWorkPerByte = WorkUnits{1'000'000'000'000} * kRateUnitsPerByte;
 
 // The first moment at which `work` is done at `speed` from `now` on.
-SimTime finish_time(SimTime now, Work work, int64_t speed) {
-  const Work picoseconds = (work + speed - 1) / speed;
+SimTime finish_time(SimTime now, WorkUnits work, int64_t speed) {
+  const WorkUnits picoseconds = (work + speed - 1) / speed;
   SOAPBOX_CHECK(picoseconds <= std::numeric_limits<int64_t>::max(), "simulated time overflow");
   return now + Duration(static_cast<int64_t>(picoseconds));
 }
 
-Work work_done(SimTime from, SimTime to, int64_t speed) {
-  return Work{(to - from).picoseconds()} * speed;
+WorkUnits work_done(SimTime from, SimTime to, int64_t speed) {
+  return WorkUnits{(to - from).picoseconds()} * speed;
 }
 
 int64_t slowed(int64_t speed, double slowdown) {
@@ -191,7 +191,7 @@ void FlowEngine::run_next(ResourceId id) {
       continue;
     }
     resource.running = task;
-    resource.left = Work{duration.picoseconds()} * kFullSpeed;
+    resource.left = WorkUnits{duration.picoseconds()} * kFullSpeed;
     resource.as_of = now_;
     resource.speed = 0;  // until set_speed()
     set_speed(id);
@@ -206,7 +206,7 @@ void FlowEngine::begin_sending(TaskId task) {
   }
   RouteState& route = routes_[flow.route];
   advance(flow.route);
-  route.targets.push_back(Target{route.sent + Work{flow.bytes.count()} * kWorkPerByte, task});
+  route.targets.push_back(Target{route.sent + WorkUnits{flow.bytes.count()} * kWorkPerByte, task});
   std::ranges::push_heap(route.targets, later_target);
   set_finish(flow.route);
   shares_.add_flow(flow.route);

@@ -38,7 +38,7 @@
 
 namespace soapbox {
 
-__extension__ using Work = __int128;
+__extension__ using WorkUnits = __int128;
 
 // What sharing needs to know of a resource.
 struct SharedResource {
@@ -71,11 +71,12 @@ class FlowEngine {
     friend constexpr auto operator<=>(const Arrival&, const Arrival&) = default;
   };
   struct Target {
-    Work sent;  // value of RouteState::sent at which the flow is done
+    WorkUnits sent;  // value of RouteState::sent at which the flow is done
     TaskId task;
   };
   struct RouteState {
-    Work sent = 0;  // by each flow that has been there since the route was last empty, at `as_of`
+    WorkUnits sent =
+        0;  // by each flow that has been there since the route was last empty, at `as_of`
     SimTime as_of;
     RateUnits rate = 0;           // of each of its flows
     std::vector<Target> targets;  // heap, smallest first
@@ -84,7 +85,7 @@ class FlowEngine {
     TaskId running;
     TaskId first_waiting;
     TaskId last_waiting;
-    Work left = 0;  // of the running task, at `as_of`
+    WorkUnits left = 0;  // of the running task, at `as_of`
     SimTime as_of;
     int64_t speed = 0;           // of the running task
     uint32_t sending_flows = 0;  // that begin or end here
