@@ -2,10 +2,16 @@
 #include <algorithm>
 #include <array>
 
+#include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/commands.h"
+#include "scenarios/runner/experiment.h"
+#include "scenarios/runner/hardware_file.h"
 #include "scenarios/runner/record.h"
+#include "scenarios/runner/scenario_files.h"
 #include "sim/base/str.h"
 #include "sim/model/models.h"
+#include "sim/simulate/simulate.h"
+#include "strategies/searcher.h"
 
 namespace soapbox::runner {
 namespace {
@@ -30,11 +36,88 @@ Result<Table> list_models() {
   return table;
 }
 
+Result<Table> list_recipes() {
+  Table table({{"name"}, {"summary"}});
+  for (const auto& row : strategies::recipe_table()) table.add_row({row.name, row.summary});
+  return table;
+}
+
+Result<Table> list_methods() {
+  Table table({{"name"}, {"summary"}});
+  for (const auto& row : strategies::searcher_table()) table.add_row({row.name, row.summary});
+  return table;
+}
+
+Result<Table> list_networks() {
+  Table table({{"name"}, {"summary"}});
+  table.add_row({to_string(NetworkModel::kFifo),
+                 "a link serves one transfer at a time, in order of readiness, at s / b"});
+  return table;
+}
+
+Result<Table> list_clusters() {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const Result<HardwareCatalogue> catalogue =
+      HardwareCatalogue::read(scenarios->hardware_catalogue());
+  if (!catalogue) return catalogue.error();
+  Table table({{"name"}, {"devices"}, {"devices_max"}, {"summary"}});
+  for (const std::string& name : scenarios->names(kClusterFiles)) {
+    const Result<std::string> path = scenarios->path(kClusterFiles, name);
+    if (!path) return path.error();
+    const Result<ClusterDescription> cluster = read_cluster_description(*path, *catalogue);
+    if (!cluster) return cluster.error();
+    table.add_row(
+        {cluster->name, cluster->device_count(), cluster->device_count_max(), cluster->summary});
+  }
+  return table;
+}
+
+Result<Table> list_hardware() {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const Result<HardwareCatalogue> catalogue =
+      HardwareCatalogue::read(scenarios->hardware_catalogue());
+  if (!catalogue) return catalogue.error();
+  Table table({{"name"},
+               {"fp32_tflops"},
+               {"fp16_tflops"},
+               {"memory_gb_per_s"},
+               {"memory_gib"},
+               {"sm_count"},
+               {"source"}});
+  for (const Hardware& device : catalogue->devices()) {
+    table.add_row({device.name, device.fp32_peak.rate() / 1e12, device.fp16_peak.rate() / 1e12,
+                   device.memory_bandwidth.rate() / 1e9,
+                   device.memory.as_double() / gibibytes(1).as_double(), device.sm_count,
+                   device.source});
+  }
+  return table;
+}
+
+Result<Table> list_experiments() {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  Table table({{"name"}, {"runs"}});
+  for (const std::string& name : scenarios->names(kExperimentFiles)) {
+    const Result<std::string> path = scenarios->path(kExperimentFiles, name);
+    if (!path) return path.error();
+    const Result<Experiment> experiment = read_experiment(*path);
+    if (!experiment) return experiment.error();
+    table.add_row({name, expand(*experiment).size()});
+  }
+  return table;
+}
+
 struct Listing {
   std::string_view name;
   Result<Table> (*make)();
 };
-constexpr std::array kListings = {Listing{"models", list_models}};
+constexpr std::array kListings = {
+    Listing{"clusters", list_clusters}, Listing{"experiments", list_experiments},
+    Listing{"hardware", list_hardware}, Listing{"methods", list_methods},
+    Listing{"models", list_models},     Listing{"networks", list_networks},
+    Listing{"recipes", list_recipes}};
 
 Result<CommandResult> run(const Arguments& arguments, const Console&) {
   const Result<results::Format> format = read_format(arguments);
@@ -56,7 +139,7 @@ Result<CommandResult> run(const Arguments& arguments, const Console&) {
 CommandRow list_command() {
   return {"list", "Prints the names that the other commands accept.",
           Syntax{.command = "list",
-                 .positional = "models",
+                 .positional = "clusters|experiments|hardware|methods|models|networks|recipes",
                  .min_positional = 1,
                  .max_positional = 1,
                  .options = {format_option()}},

@@ -1,7 +1,7 @@
 # cmake -DROOT=.. -DOUTPUT=.. -P code_fingerprint.cmake
 #
-# Writes a header with a hash over the sources that decide a result: everything in sim/ and
-# strategies/ but tests and benchmarks. Build type and machine do not enter: they may not matter.
+# Writes the C++ source behind code_fingerprint.h: a hash over the sources that decide a result, all
+# of sim/ and strategies/ but tests and benchmarks. Build type and machine do not enter.
 file(GLOB_RECURSE sources RELATIVE ${ROOT} ${ROOT}/sim/*.cc ${ROOT}/sim/*.h
      ${ROOT}/strategies/*.cc ${ROOT}/strategies/*.h)
 list(FILTER sources EXCLUDE REGEX "_(test|bench)\\.cc$")
@@ -13,8 +13,8 @@ foreach(source ${sources})
 endforeach()
 string(SHA256 fingerprint "${digests}")
 string(SUBSTRING ${fingerprint} 0 16 fingerprint)
-set(text "#pragma once\nnamespace soapbox::runner {\n")
-string(APPEND text "inline constexpr const char* kCodeFingerprint = \"${fingerprint}\";\n")
+set(text "#include \"scenarios/runner/code_fingerprint.h\"\n\nnamespace soapbox::runner {\n")
+string(APPEND text "std::string code_fingerprint() { return \"${fingerprint}\"; }\n")
 string(APPEND text "}  // namespace soapbox::runner\n")
 if(EXISTS ${OUTPUT})
   file(READ ${OUTPUT} old)

@@ -50,7 +50,12 @@ struct CommandRow {
   Result<CommandResult> (*run)(const Arguments& arguments, const Console& console);
 };
 
+CommandRow check_command();
+CommandRow export_command();
 CommandRow list_command();
+CommandRow race_command();
+CommandRow search_command();
+CommandRow simulate_command();
 
 std::vector<CommandRow> command_table();  // sorted by name
 

@@ -96,25 +96,4 @@ Status write_file(const std::string& path, std::string_view bytes) {
   return ok();
 }
 
-Result<std::string> read_file(const std::string& path) {
-  const auto refuse = [&path](int code) {
-    return bad_input(str_cat("cannot read: ", std::generic_category().message(code)), {path});
-  };
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return refuse(errno);
-  std::string bytes;
-  std::string chunk(1 << 16, '\0');
-  for (;;) {
-    const ssize_t count = ::read(descriptor, chunk.data(), chunk.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) {
-      const int code = errno;
-      ::close(descriptor);
-      if (count < 0) return refuse(code);
-      return bytes;
-    }
-    bytes.append(chunk, 0, static_cast<size_t>(count));
-  }
-}
-
 }  // namespace soapbox::runner

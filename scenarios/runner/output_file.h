@@ -15,7 +15,4 @@ Status write_file(const std::string& path, std::string_view bytes);
 // All of `bytes` to an open descriptor; `name` is for the error.
 Status write_descriptor(int descriptor, std::string_view bytes, std::string_view name);
 
-// The whole of a file; the error is bad input, because the user named the file.
-Result<std::string> read_file(const std::string& path);
-
 }  // namespace soapbox::runner

@@ -27,7 +27,7 @@ TEST_F(OutputFile, WrittenBytesAreReadBackAndReplaceTheOldOnes) {
   const std::string bytes("a\0b\nc", 5);
   ASSERT_TRUE(write_file(path("x"), "something longer than the next"));
   ASSERT_TRUE(write_file(path("x"), bytes));
-  EXPECT_EQ(*read_file(path("x")), bytes);
+  EXPECT_EQ(results::read_bytes(path("x")), bytes);
   EXPECT_EQ(file_count(), 1u);
 }
 
@@ -43,7 +43,7 @@ TEST_F(OutputFile, AFullDiskIsAnErrorAndLeavesTheOldFile) {
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kEnvironment);
   EXPECT_THAT(status.error().message, testing::HasSubstr(path("x")));
-  EXPECT_EQ(*read_file(path("x")), "old");
+  EXPECT_EQ(results::read_bytes(path("x")), "old");
   EXPECT_EQ(file_count(), 1u) << "the temporary file is left behind";
 }
 
@@ -60,7 +60,7 @@ TEST_F(OutputFile, ASymbolicLinkStaysOne) {
   std::filesystem::create_symlink(path("target"), path("link"));
   ASSERT_TRUE(write_file(path("link"), "new"));
   EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
-  EXPECT_EQ(*read_file(path("target")), "new");
+  EXPECT_EQ(results::read_bytes(path("target")), "new");
 }
 
 TEST_F(OutputFile, ANewFileHasTheUsualMode) {
@@ -76,15 +76,6 @@ TEST_F(OutputFile, AMissingFolderIsNamed) {
   const Status status = write_file(path("no/such/x"), "x");
   ASSERT_FALSE(status);
   EXPECT_THAT(status.error().message, testing::HasSubstr("No such file or directory"));
-}
-
-TEST_F(OutputFile, WhatCannotBeReadIsBadInputAtThatFile) {
-  for (const std::string& name : {path("absent"), folder_.path().string()}) {
-    const Result<std::string> text = read_file(name);
-    ASSERT_FALSE(text) << name;
-    EXPECT_EQ(text.error().code, ErrorCode::kBadInput);
-    EXPECT_EQ(text.error().where.file, name);
-  }
 }
 
 }  // namespace

@@ -24,13 +24,17 @@ void Progress::finished(const std::string& what) {
 
 void Progress::at(size_t done, const std::string& news) {
   done_ = done;
-  working_on(news);
+  if (console_.is_terminal) return working_on(news);
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_draw_ < std::chrono::seconds(2)) return;
+  last_draw_ = now;
+  console_.say(str_cat("[", done_, "/", total_, "] ", news));
 }
 
 void Progress::working_on(const std::string& what) {
   if (!console_.is_terminal) return;
   const auto now = std::chrono::steady_clock::now();
-  if (drawn_ && now - last_draw_ < std::chrono::milliseconds(100)) return;
+  if (now - last_draw_ < std::chrono::milliseconds(100)) return;
   draw(what);
 }
 

@@ -18,7 +18,8 @@ class Progress {
 
   // One more piece is done. `what` names it: "alexnet p100_4x4 mcmc: 1570 samples/s".
   void finished(const std::string& what);
-  // `done` pieces are done, with news; only the bar shows it, and not more than ten times a second.
+  // `done` pieces are done, with news: not more than ten redrawn bars a second, or a line every
+  // two.
   void at(size_t done, const std::string& news);
   // What happens now; only the bar shows it, and not more than ten times a second.
   void working_on(const std::string& what);
@@ -32,7 +33,7 @@ class Progress {
   size_t total_;
   size_t done_ = 0;
   bool drawn_ = false;
-  std::chrono::steady_clock::time_point last_draw_;
+  std::chrono::steady_clock::time_point last_draw_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace soapbox::runner

@@ -1,0 +1,216 @@
+// soapbox check: reads one input as the other commands would, and says what is in it.
+#include <algorithm>
+#include <array>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "scenarios/runner/cluster_file.h"
+#include "scenarios/runner/commands.h"
+#include "scenarios/runner/experiment.h"
+#include "scenarios/runner/output_file.h"
+#include "scenarios/runner/problem.h"
+#include "scenarios/runner/race.h"
+#include "scenarios/runner/record.h"
+#include "scenarios/runner/text_file.h"
+#include "sim/base/str.h"
+#include "sim/model/models.h"
+
+namespace soapbox::runner {
+namespace {
+
+Result<Record> check_model(const std::string& name, const Arguments& arguments) {
+  const Result<const ModelRow*> row = find_model(name);
+  if (!row) return row.error();
+  const auto batch = arguments.whole_number("batch", 1, kMostSamples);
+  if (!batch) return batch.error();
+  const Result<Model> model = build_model(name, batch->value_or((*row)->batch_per_device));
+  if (!model) return model.error();
+  const OpGraph& graph = model->graph;
+  Flops backward;
+  for (const Operator& op : graph.ops()) backward += op.backward_flops();
+  Record record;
+  record.add("model", model->name);
+  record.add("batch", model->batch);
+  record.add("operators", graph.ops().size());
+  record.add("tensors", graph.edges().size());
+  record.add("weights", graph.weights().size());
+  record.add("parameters", graph.parameter_count());
+  record.add("forward_flops", graph.forward_flops().count());
+  record.add("backward_flops", backward.count());
+  return record;
+}
+
+Result<Record> check_cluster(const std::string& name, const Arguments& arguments) {
+  const Result<std::optional<int64_t>> devices = read_devices(arguments);
+  if (!devices) return devices.error();
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  std::optional<size_t> limit;
+  if (*devices) limit = static_cast<size_t>(**devices);
+  const Result<Cluster> cluster = load_cluster(*scenarios, name, limit);
+  if (!cluster) return cluster.error();
+  std::map<std::string, size_t> link_types;
+  for (const Link& link : cluster->links()) ++link_types[link.type];
+  std::map<std::string, size_t> hardware;
+  for (const DeviceId device : cluster->devices().ids()) {
+    ++hardware[cluster->hardware_of(device).name];
+  }
+  Record record;
+  record.add("cluster", cluster->name());
+  record.add("nodes", cluster->node_count());
+  record.add("devices", cluster->device_count());
+  for (const auto& [kind, count] : hardware) record.add(str_cat("devices of ", kind), count);
+  record.add("vertices", cluster->vertices().size());
+  record.add("links", cluster->links().size());
+  for (const auto& [type, count] : link_types) record.add(str_cat("links of ", type), count);
+  return record;
+}
+
+// A plan says itself what it is for; --model and --cluster ask whether it fits another problem.
+Result<Record> check_plan_file(const std::string& path, const Arguments& arguments) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  ProblemSpec spec;
+  const nlohmann::json root = nlohmann::json::parse(*text, nullptr, false);
+  const auto stated = [&root](const char* key) {
+    return root.is_object() && root.contains(key) && root[key].is_string()
+               ? root[key].get<std::string>()
+               : std::string();
+  };
+  const auto count = [&root](const char* key) {
+    return root.is_object() && root.contains(key) && root[key].is_number_integer()
+               ? std::optional(root[key].get<int64_t>())
+               : std::nullopt;
+  };
+  spec.model = arguments.text_or("model", stated("model"));
+  spec.cluster = arguments.text_or("cluster", stated("cluster"));
+  spec.batch = count("batch");
+  if (!arguments.has("cluster")) spec.devices = count("devices");
+  const Result<std::optional<int64_t>> devices = read_devices(arguments);
+  if (!devices) return devices.error();
+  if (*devices) spec.devices = *devices;
+  if (spec.model.empty() || spec.cluster.empty()) {
+    return bad_input("not a plan: it names no model and cluster", {path, 1, 1});
+  }
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const auto loaded = LoadedProblem::load(*scenarios, spec);
+  if (!loaded) {
+    Error error = loaded.error();
+    if (error.where.file.empty()) error.where = {path};
+    return error;
+  }
+  const Result<Plan> plan = plan_from_json(*text, path, (*loaded)->model(), (*loaded)->cluster());
+  if (!plan) return plan.error();
+  size_t tasks = 0;
+  for (const OpConfig& config : plan->ops) tasks += config.task_count();
+  Record record;
+  record.add("model", (*loaded)->model().name);
+  record.add("batch", (*loaded)->model().batch);
+  record.add("cluster", (*loaded)->cluster().name());
+  record.add("devices", (*loaded)->cluster().device_count());
+  record.add("sync", to_string(plan->sync));
+  record.add("operators", plan->ops.size());
+  record.add("pieces", tasks);
+  return record;
+}
+
+Result<Record> check_experiment(const std::string& name, const Arguments&) {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const Result<std::string> path = scenarios->path(kExperimentFiles, name);
+  if (!path) return path.error();
+  const Result<Experiment> experiment = read_experiment(*path);
+  if (!experiment) return experiment.error();
+  const Result<Race> race = Race::prepare(*scenarios, *experiment);
+  if (!race) return race.error();
+  uint64_t evaluations = 0;
+  for (const RaceEntry& entry : race->entries) {
+    evaluations += std::max<uint64_t>(entry.key.budget, 1);
+  }
+  Record record;
+  record.add("experiment", experiment->name);
+  record.add("instances", experiment->contests.size());
+  record.add("methods", experiment->contestants.size());
+  record.add("runs", race->entries.size());
+  record.add("evaluations", evaluations);
+  return record;
+}
+
+struct Check {
+  std::string_view kind;
+  Result<Record> (*check)(const std::string&, const Arguments&);
+  std::vector<std::string_view> options;  // of its own, besides --format
+};
+
+const std::vector<Check>& checks() {
+  static const std::vector<Check> kChecks = {
+      {"cluster", check_cluster, {"devices"}},
+      {"experiment", check_experiment, {}},
+      {"model", check_model, {"batch"}},
+      {"plan", check_plan_file, {"model", "cluster", "devices"}}};
+  return kChecks;
+}
+
+Status check_options(const Check& check, const Arguments& arguments) {
+  for (const std::string_view option : {"model", "cluster", "devices", "batch"}) {
+    const bool applies =
+        std::find(check.options.begin(), check.options.end(), option) != check.options.end();
+    if (!applies && arguments.has(option)) {
+      return usage_error(str_cat("check: --", option, " does not apply to ", check.kind));
+    }
+  }
+  return ok();
+}
+
+// What a file is, for those who do not say.
+Result<std::string> kind_of_file(const std::string& path) {
+  if (path.ends_with(".json")) return std::string("plan");
+  if (!path.ends_with(".toml")) {
+    return usage_error(
+        str_cat("check: say what '", path, "' is: check model|cluster|plan|experiment ", path));
+  }
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  const bool is_experiment = text->find("[[methods]]") != std::string::npos ||
+                             text->find("[[instances]]") != std::string::npos;
+  return std::string(is_experiment ? "experiment" : "cluster");
+}
+
+Result<CommandResult> run(const Arguments& arguments, const Console&) {
+  const Result<results::Format> format = read_format(arguments);
+  if (!format) return format.error();
+  const std::vector<std::string>& words = arguments.positional();
+  const Result<std::string> guessed = words.size() == 1 ? kind_of_file(words[0]) : words[0];
+  if (!guessed) return guessed.error();
+  const std::string& kind = *guessed;
+  std::vector<std::string> known;
+  for (const Check& check : checks()) {
+    known.emplace_back(check.kind);
+    if (check.kind != kind) continue;
+    const Status applicable = check_options(check, arguments);
+    if (!applicable) return applicable.error();
+    const Result<Record> record = check.check(words.back(), arguments);
+    if (!record) return record.error();
+    return CommandResult{record->render(*format)};
+  }
+  return usage_error(unknown_name("kind of input", kind, known));
+}
+
+}  // namespace
+
+CommandRow check_command() {
+  return {"check", "Reads an input as the other commands would, and says what is in it.",
+          Syntax{.command = "check",
+                 .positional = "[model|cluster|plan|experiment] NAME|FILE",
+                 .min_positional = 1,
+                 .max_positional = 2,
+                 .options = {{"devices", "N", "for cluster and plan: the first N devices"},
+                             {"batch", "N", "for model: the global batch"},
+                             {"model", "NAME", "for plan: instead of the model it names"},
+                             {"cluster", "NAME|FILE", "for plan: instead of the one it names"},
+                             format_option()}},
+          run};
+}
+
+}  // namespace soapbox::runner

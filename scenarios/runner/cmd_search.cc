@@ -1,0 +1,130 @@
+// soapbox search: one searcher on one problem.
+#include <limits>
+
+#include "results/store.h"
+#include "scenarios/runner/commands.h"
+#include "scenarios/runner/execution.h"
+#include "scenarios/runner/interrupt.h"
+#include "scenarios/runner/output_file.h"
+#include "scenarios/runner/problem.h"
+#include "scenarios/runner/progress.h"
+#include "scenarios/runner/run_record.h"
+#include "sim/base/str.h"
+
+namespace soapbox::runner {
+namespace {
+
+struct SearchOptions {
+  ProblemSpec problem;
+  MethodSpec method;
+  uint64_t seed = 0;
+  results::Format format = results::Format::kTable;
+};
+
+Result<SearchOptions> read_options(const Arguments& arguments) {
+  SearchOptions options;
+  const Result<results::Format> format = read_format(arguments);
+  if (!format) return format.error();
+  options.format = *format;
+  const Result<ProblemSpec> problem = read_problem_options(arguments);
+  if (!problem) return problem.error();
+  options.problem = *problem;
+  const Result<std::string> method = arguments.required("method");
+  if (!method) return method.error();
+  const Result<const strategies::SearcherRow*> searcher = strategies::find_searcher(*method);
+  if (!searcher) return searcher.error();
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  const auto budget = arguments.whole_number("budget", 1, kMost);
+  if (!budget) return budget.error();
+  const auto seed = arguments.whole_number("seed", 0, kMost);
+  if (!seed) return seed.error();
+  const Result<std::optional<SyncMode>> sync = read_sync(arguments);
+  if (!sync) return sync.error();
+  options.seed = static_cast<uint64_t>(seed->value_or(0));
+  options.method = {.kind = MethodSpec::Kind::kSearcher,
+                    .name = *method,
+                    .budget = static_cast<uint64_t>(budget->value_or(1000)),
+                    .settings = {}};
+  options.method.settings.sync = sync->value_or(SyncMode::kOverlapped);
+  return options;
+}
+
+// Opened before the search, so that an unusable database is refused before the work.
+Result<std::optional<results::Store>> open_store(const Arguments& arguments) {
+  const std::optional<std::string> path = arguments.text("db");
+  if (!path) return std::optional<results::Store>();
+  Result<results::Store> store = results::Store::open(*path);
+  if (!store) return store.error();
+  return std::optional<results::Store>(*std::move(store));
+}
+
+// Stores the run, and says what became of it.
+Status store_run(results::Store& store, const results::RunRow& row, const Console& console) {
+  const Result<results::PutOutcome> outcome = store.put(row);
+  if (!outcome) return outcome.error();
+  if (*outcome == results::PutOutcome::kDiffers) {
+    return Error{ErrorCode::kDatabase, "the database has another result of the same run", {}};
+  }
+  const bool was_there = *outcome == results::PutOutcome::kKept;
+  console.say(str_cat("run ", results::identity(row.key), was_there ? " was stored" : " stored"));
+  return ok();
+}
+
+Result<CommandResult> run(const Arguments& arguments, const Console& console) {
+  const Result<SearchOptions> options = read_options(arguments);
+  if (!options) return options.error();
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const Result<std::unique_ptr<const LoadedProblem>> loaded =
+      LoadedProblem::load(*scenarios, options->problem);
+  if (!loaded) return loaded.error();
+  Result<std::optional<results::Store>> store = open_store(arguments);
+  if (!store) return store.error();
+  const Interrupt interrupt;
+  Progress progress(console, options->method.budget);
+  const Result<Execution> execution =
+      execute(**loaded, options->method, options->seed, [&](uint64_t evaluations, Duration best) {
+        progress.at(evaluations, str_cat("best ", best.seconds() * 1e3, " ms"));
+        return !interrupt.requested();
+      });
+  progress.clear();
+  if (!execution) return execution.error();
+  if (const std::optional<std::string> path = arguments.text("out")) {
+    const Status written =
+        write_file(*path, plan_to_json((*loaded)->model(), (*loaded)->cluster(), execution->plan));
+    if (!written) return written.error();
+  }
+  CommandResult result{
+      search_record(**loaded, options->method, options->seed, *execution).render(options->format)};
+  if (execution->interrupted) {
+    console.say("soapbox: interrupted; this is the best plan so far, and it is not stored");
+    result.exit_code = ExitCode::kInterrupted;
+    return result;
+  }
+  if (*store) {
+    const Status stored =
+        store_run(**store,
+                  run_row(**loaded, run_key(**loaded, options->method, options->seed), *execution,
+                          console.command_line),
+                  console);
+    if (!stored) return stored.error();
+  }
+  return result;
+}
+
+}  // namespace
+
+CommandRow search_command() {
+  Syntax syntax{.command = "search", .options = problem_options()};
+  syntax.options.insert(syntax.options.end(),
+                        {{"method", "NAME", "the searcher; see 'soapbox list methods'"},
+                         {"budget", "N", "plans to simulate (default 1000)"},
+                         {"seed", "S", "of all randomness (default 0)"},
+                         sync_option(),
+                         {"db", "FILE", "store the run in this database; made if absent"},
+                         {"out", "FILE", "write the best plan as JSON"},
+                         format_option()});
+  return {"search", "Searches for the fastest plan.", std::move(syntax), run};
+}
+
+}  // namespace soapbox::runner

@@ -1,0 +1,87 @@
+// soapbox simulate: one plan, from a recipe or a file, simulated.
+#include "scenarios/runner/chrome_trace.h"
+#include "scenarios/runner/commands.h"
+#include "scenarios/runner/execution.h"
+#include "scenarios/runner/graphviz.h"
+#include "scenarios/runner/output_file.h"
+#include "scenarios/runner/problem.h"
+#include "scenarios/runner/run_record.h"
+#include "scenarios/runner/text_file.h"
+#include "sim/base/str.h"
+
+namespace soapbox::runner {
+namespace {
+
+std::string recipe_name(const Arguments& arguments) {
+  return arguments.text_or("recipe", "data_parallel");
+}
+
+Result<Plan> choose_plan(const LoadedProblem& loaded, const Arguments& arguments,
+                         std::optional<SyncMode> sync) {
+  const std::optional<std::string> file = arguments.text("plan");
+  if (!file) {
+    return make_recipe(loaded.problem(), recipe_name(arguments),
+                       sync.value_or(SyncMode::kOverlapped));
+  }
+  const Result<std::string> text = read_text_file(*file);
+  if (!text) return text.error();
+  Result<Plan> plan = plan_from_json(*text, *file, loaded.model(), loaded.cluster());
+  if (plan && sync) plan->sync = *sync;
+  return plan;
+}
+
+Status write_drawings(const LoadedProblem& loaded, const Plan& plan, const Arguments& arguments) {
+  if (const std::optional<std::string> path = arguments.text("trace")) {
+    const Status written =
+        write_file(*path, chrome_trace(loaded.problem(), simulate(loaded.problem(), plan)));
+    if (!written) return written;
+  }
+  if (const std::optional<std::string> path = arguments.text("graphviz")) {
+    return write_file(*path, graphviz(loaded.model(), loaded.cluster(), plan));
+  }
+  return ok();
+}
+
+Result<CommandResult> run(const Arguments& arguments, const Console&) {
+  if (arguments.has("recipe") && arguments.has("plan")) {
+    return usage_error("simulate: --recipe and --plan exclude each other");
+  }
+  const Result<results::Format> format = read_format(arguments);
+  if (!format) return format.error();
+  const Result<std::optional<SyncMode>> sync = read_sync(arguments);
+  if (!sync) return sync.error();
+  const Result<ProblemSpec> spec = read_problem_options(arguments);
+  if (!spec) return spec.error();
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const Result<std::unique_ptr<const LoadedProblem>> loaded =
+      LoadedProblem::load(*scenarios, *spec);
+  if (!loaded) return loaded.error();
+  Result<Plan> plan = choose_plan(**loaded, arguments, *sync);
+  if (!plan) return plan.error();
+  const Result<Execution> execution = execute_plan(**loaded, *std::move(plan));
+  if (!execution) return execution.error();
+  const Status drawn = write_drawings(**loaded, execution->plan, arguments);
+  if (!drawn) return drawn.error();
+  return CommandResult{simulation_record(**loaded,
+                                         arguments.text("plan").value_or(recipe_name(arguments)),
+                                         *execution)
+                           .render(*format)};
+}
+
+}  // namespace
+
+CommandRow simulate_command() {
+  Syntax syntax{.command = "simulate", .options = problem_options()};
+  syntax.options.insert(
+      syntax.options.end(),
+      {{"recipe", "NAME", "the plan's rule (default data_parallel); see 'soapbox list recipes'"},
+       {"plan", "FILE", "a plan as JSON, instead of a recipe"},
+       sync_option(),
+       {"trace", "FILE", "write the timeline for chrome://tracing or ui.perfetto.dev"},
+       {"graphviz", "FILE", "write the operators with their degrees and devices as DOT"},
+       format_option()});
+  return {"simulate", "Simulates one training iteration of a plan.", std::move(syntax), run};
+}
+
+}  // namespace soapbox::runner

@@ -1,0 +1,234 @@
+#include "scenarios/runner/experiment.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+
+#include "results/reference.h"
+#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/toml_file.h"
+#include "sim/base/str.h"
+#include "sim/model/models.h"
+
+namespace soapbox::runner {
+namespace {
+
+constexpr int64_t kMostDevices = 1 << 20;
+constexpr uint64_t kDefaultBudget = 1000;
+
+std::vector<std::string> recipe_names() {
+  std::vector<std::string> names;
+  for (const auto& row : strategies::recipe_table()) names.emplace_back(row.name);
+  return names;
+}
+
+std::vector<std::string> searcher_names() {
+  std::vector<std::string> names;
+  for (const auto& row : strategies::searcher_table()) names.emplace_back(row.name);
+  return names;
+}
+
+// Keeps an error of another reader, at the key whose value it was given.
+void fail_with(const TomlTable& table, std::string_view key, const Error& error) {
+  table.fail(key, error.where.file.empty() ? error.message : error.to_string());
+}
+
+void check_names(const TomlTable& table, std::string_view key, std::string_view kind,
+                 std::span<const std::string> names, std::span<const std::string> known) {
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      table.fail(key, unknown_name(kind, name, known));
+    }
+  }
+}
+
+SyncMode read_sync_key(const TomlTable& table, SyncMode otherwise) {
+  const std::string text = table.string_or("sync", to_string(otherwise));
+  const Result<SyncMode> sync = parse_sync_mode(text);
+  if (!sync) table.fail("sync", sync.error().message);
+  return sync ? *sync : otherwise;
+}
+
+NetworkModel read_network_key(const TomlTable& table) {
+  const std::string text = table.string_or("network", to_string(NetworkModel::kFifo));
+  const Result<NetworkModel> network = parse_network_model(text);
+  if (!network) table.fail("network", network.error().message);
+  return network ? *network : NetworkModel::kFifo;
+}
+
+std::optional<uint64_t> read_budget(const TomlTable& table) {
+  if (!table.has("budget")) return std::nullopt;
+  return static_cast<uint64_t>(table.integer("budget", {.low = 1}));
+}
+
+// A list that must name something, each once.
+template <class Item>
+void check_list(const TomlTable& table, std::string_view key, const std::vector<Item>& items) {
+  if (items.empty()) table.fail(key, str_cat("'", key, "' must name at least one"));
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (std::find(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(i), items[i]) !=
+        items.begin() + static_cast<std::ptrdiff_t>(i)) {
+      table.fail(key, str_cat("'", key, "' has ", items[i], " twice"));
+    }
+  }
+}
+
+void read_instances(const TomlTable& table, NetworkModel network, Experiment& experiment) {
+  const std::vector<std::string> models = table.strings("models");
+  check_list(table, "models", models);
+  check_names(table, "models", "model", models, model_names());
+  const std::vector<std::string> clusters = table.strings("clusters");
+  check_list(table, "clusters", clusters);
+  const std::vector<int64_t> devices = table.integers("devices", {.low = 1, .high = kMostDevices});
+  check_list(table, "devices", devices);
+  std::optional<int64_t> batch_per_device;
+  if (table.has("batch_per_device")) {
+    batch_per_device = table.integer("batch_per_device", {.low = 1, .high = kMostSamples});
+  }
+  const std::optional<uint64_t> budget = read_budget(table);
+  for (const std::string& model : models) {
+    for (const std::string& cluster : clusters) {
+      for (const int64_t count : devices) {
+        Contest contest;
+        contest.problem.model = model;
+        contest.problem.cluster = cluster;
+        contest.problem.devices = count;
+        contest.problem.network = network;
+        if (batch_per_device) contest.problem.batch = *batch_per_device * count;
+        contest.budget = budget;
+        contest.where = table.where("clusters");
+        experiment.contests.push_back(std::move(contest));
+      }
+    }
+  }
+}
+
+// The keys of a search, which a recipe does not have.
+void read_search_keys(const TomlTable& table, Contestant& contestant) {
+  contestant.method.kind = MethodSpec::Kind::kSearcher;
+  contestant.method.name = table.choice("search", searcher_names());
+  contestant.method.budget = read_budget(table).value_or(kDefaultBudget);
+  contestant.method.settings.beta = table.number_or("beta", 0, {});
+  contestant.method.settings.proposals = table.string_or("proposals", "");
+  contestant.method.settings.starts = table.strings("starts");
+  const std::vector<int64_t> seeds = table.integers("seeds", {});
+  if (table.has("seeds")) check_list(table, "seeds", seeds);
+  contestant.seeds.assign(seeds.begin(), seeds.end());
+  if (contestant.seeds.empty()) contestant.seeds = {0};
+}
+
+Contestant read_method(const TomlTable& table, SyncMode sync) {
+  Contestant contestant;
+  if (table.has("recipe") == table.has("search")) {
+    table.fail("a method has either 'recipe' or 'search'");
+  }
+  if (table.has("search")) {
+    read_search_keys(table, contestant);
+  } else {
+    if (table.has("recipe")) contestant.method.name = table.choice("recipe", recipe_names());
+    contestant.seeds = {0};
+  }
+  contestant.method.settings.sync = read_sync_key(table, sync);
+  contestant.label = table.string_or("label", contestant.method.name);
+  contestant.reference = table.string_or("reference", "");
+  return contestant;
+}
+
+void read_methods(const TomlTable& root, SyncMode sync, Experiment& experiment) {
+  const std::vector<TomlTable> tables = root.tables("methods");
+  if (tables.empty()) root.fail("an experiment has at least one [[methods]]");
+  std::vector<std::string> labels;
+  for (const TomlTable& table : tables) {
+    Contestant contestant = read_method(table, sync);
+    if (std::find(labels.begin(), labels.end(), contestant.label) != labels.end()) {
+      table.fail(str_cat("two methods are called '", contestant.label, "'; give one a 'label'"));
+    }
+    labels.push_back(contestant.label);
+    experiment.contestants.push_back(std::move(contestant));
+  }
+  experiment.baseline = root.string_or("baseline", "");
+  if (!experiment.baseline.empty()) {
+    const std::vector<std::string> baseline = {experiment.baseline};
+    check_names(root, "baseline", "method of this experiment", baseline, labels);
+  }
+}
+
+void read_published(const TomlTable& root, const std::string& path, Experiment& experiment) {
+  if (!root.has("published")) return;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const std::string file = (folder / root.string("published")).lexically_normal().string();
+  Result<std::vector<results::ReferenceRow>> rows = results::read_reference(file);
+  if (!rows) return fail_with(root, "published", rows.error());
+  experiment.published = *std::move(rows);
+}
+
+// The published strategies that methods name must exist.
+void check_references(const TomlTable& root, const Experiment& experiment) {
+  std::vector<std::string> known;
+  for (const results::ReferenceRow& row : experiment.published) {
+    if (std::find(known.begin(), known.end(), row.strategy) == known.end()) {
+      known.push_back(row.strategy);
+    }
+  }
+  const std::vector<TomlTable> tables = root.tables("methods");
+  for (size_t i = 0; i < tables.size(); ++i) {
+    const std::vector<std::string> name = {experiment.contestants[i].reference};
+    if (!name.front().empty()) {
+      check_names(tables[i], "reference", "strategy of the published figure", name, known);
+    }
+  }
+}
+
+// The name becomes a file name.
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  });
+}
+
+}  // namespace
+
+Result<Experiment> read_experiment(const std::string& path) {
+  Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  const Result<TomlTable> root = parse_toml(*text, path);
+  if (!root) return root.error();
+  Experiment experiment;
+  experiment.text = *std::move(text);
+  experiment.name = root->string("name");
+  if (root->good() && !is_plain_name(experiment.name)) {
+    root->fail("name", "'name' may have letters, digits, '_' and '-' only");
+  }
+  read_published(*root, path, experiment);
+  const NetworkModel network = read_network_key(*root);
+  const SyncMode sync = read_sync_key(*root, SyncMode::kOverlapped);
+  const std::vector<TomlTable> instances = root->tables("instances");
+  if (instances.empty()) root->fail("an experiment has at least one [[instances]]");
+  for (const TomlTable& table : instances) read_instances(table, network, experiment);
+  read_methods(*root, sync, experiment);
+  if (root->good()) check_references(*root, experiment);
+  if (Status status = root->finish(); !status) return status.error();
+  return experiment;
+}
+
+std::vector<PlannedRun> expand(const Experiment& experiment) {
+  std::vector<PlannedRun> runs;
+  for (size_t contest = 0; contest < experiment.contests.size(); ++contest) {
+    for (size_t i = 0; i < experiment.contestants.size(); ++i) {
+      for (const uint64_t seed : experiment.contestants[i].seeds) {
+        runs.push_back({contest, i, seed});
+      }
+    }
+  }
+  return runs;
+}
+
+MethodSpec method_of(const Experiment& experiment, const PlannedRun& run) {
+  MethodSpec method = experiment.contestants[run.contestant].method;
+  const std::optional<uint64_t>& budget = experiment.contests[run.contest].budget;
+  if (budget && method.kind == MethodSpec::Kind::kSearcher) method.budget = *budget;
+  return method;
+}
+
+}  // namespace soapbox::runner

@@ -1,0 +1,123 @@
+#include "scenarios/runner/problem.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+
+#include "scenarios/runner/cluster_file.h"
+#include "scenarios/runner/fingerprint.h"
+#include "scenarios/runner/profile_file.h"
+#include "sim/base/str.h"
+#include "sim/model/models.h"
+
+namespace soapbox::runner {
+namespace {
+
+constexpr int64_t kMostDevices = 1 << 20;
+
+Result<Model> load_model(const ProblemSpec& spec, size_t device_count) {
+  const Result<const ModelRow*> row = find_model(spec.model);
+  if (!row) return row.error();
+  const int64_t usual = (*row)->batch_per_device * static_cast<int64_t>(device_count);
+  return (*row)->build(spec.batch.value_or(usual));
+}
+
+// Of the hardware in the cluster; what has none costs what its datasheet says.
+Result<std::map<std::string, Profile>> load_profiles(const ScenarioFolder& scenarios,
+                                                     const Cluster& cluster) {
+  std::map<std::string, Profile> profiles;
+  const std::vector<std::string> known = scenarios.names(kProfileFiles);
+  for (const Hardware& hardware : cluster.hardware()) {
+    if (std::find(known.begin(), known.end(), hardware.name) == known.end()) continue;
+    const Result<std::string> path = scenarios.path(kProfileFiles, hardware.name);
+    if (!path) return path.error();
+    Result<Profile> profile = read_profile(*path);
+    if (!profile) return profile.error();
+    profiles.emplace(hardware.name, *std::move(profile));
+  }
+  return profiles;
+}
+
+}  // namespace
+
+LoadedProblem::LoadedProblem(Model model, Cluster cluster, Costs costs, SimulationOptions options)
+    : model_(std::move(model)),
+      cluster_(std::move(cluster)),
+      costs_(std::move(costs)),
+      problem_{model_, cluster_, costs_, options},
+      fingerprint_(runner::fingerprint(problem_)) {}
+
+Result<std::unique_ptr<const LoadedProblem>> LoadedProblem::load(const ScenarioFolder& scenarios,
+                                                                 const ProblemSpec& spec) {
+  // The cheap refusals first: a misspelt model should not wait for a large cluster's routes.
+  const Result<const ModelRow*> row = find_model(spec.model);
+  if (!row) return row.error();
+  std::optional<size_t> devices;
+  if (spec.devices) devices = static_cast<size_t>(*spec.devices);
+  Result<Cluster> cluster = load_cluster(scenarios, spec.cluster, devices);
+  if (!cluster) return cluster.error();
+  Result<Model> model = load_model(spec, cluster->device_count());
+  if (!model) return model.error();
+  const Result<std::map<std::string, Profile>> profiles = load_profiles(scenarios, *cluster);
+  if (!profiles) return profiles.error();
+  Result<Costs> costs = Costs::make(*model, *cluster, *profiles);
+  if (!costs) return costs.error();
+  return std::unique_ptr<const LoadedProblem>(
+      new LoadedProblem(*std::move(model), *std::move(cluster), *std::move(costs), {spec.network}));
+}
+
+Result<ScenarioFolder> find_scenarios() {
+  ScenarioFolder::Places places;
+  // Read once, before any thread is started. NOLINTNEXTLINE(concurrency-mt-unsafe)
+  if (const char* folder = std::getenv("SOAPBOX_SCENARIOS")) places.environment = folder;
+  places.executable = executable_path();
+  return ScenarioFolder::find(places);
+}
+
+std::vector<Option> problem_options() {
+  return {{"model", "NAME", "the DNN; see 'soapbox list models'"},
+          {"cluster", "NAME|FILE", "the cluster; see 'soapbox list clusters'"},
+          {"devices", "N", "only the first N devices, filling nodes"},
+          {"batch", "N",
+           "samples per iteration, all devices together (default: the paper's per device)"},
+          {"network", "NAME", "network model (default fifo); see 'soapbox list networks'"}};
+}
+
+Option sync_option() {
+  return {"sync", "MODE",
+          "gradients: serial, parameter_server, bulk or overlapped (default, or the plan's)"};
+}
+
+Result<ProblemSpec> read_problem_options(const Arguments& arguments) {
+  ProblemSpec spec;
+  const Result<std::string> model = arguments.required("model");
+  if (!model) return model.error();
+  spec.model = *model;
+  const Result<std::string> cluster = arguments.required("cluster");
+  if (!cluster) return cluster.error();
+  spec.cluster = *cluster;
+  const Result<std::optional<int64_t>> devices = read_devices(arguments);
+  if (!devices) return devices.error();
+  spec.devices = *devices;
+  const auto batch = arguments.whole_number("batch", 1, kMostSamples);
+  if (!batch) return batch.error();
+  spec.batch = *batch;
+  const Result<NetworkModel> network = parse_network_model(arguments.text_or("network", "fifo"));
+  if (!network) return network.error();
+  spec.network = *network;
+  return spec;
+}
+
+Result<std::optional<int64_t>> read_devices(const Arguments& arguments) {
+  return arguments.whole_number("devices", 1, kMostDevices);
+}
+
+Result<std::optional<SyncMode>> read_sync(const Arguments& arguments) {
+  const std::optional<std::string> text = arguments.text("sync");
+  if (!text) return std::optional<SyncMode>();
+  const Result<SyncMode> sync = parse_sync_mode(*text);
+  if (!sync) return sync.error();
+  return std::optional<SyncMode>(*sync);
+}
+
+}  // namespace soapbox::runner
