@@ -39,10 +39,10 @@ TaskId DeltaSimulation::add_compute(uint64_t key, DeviceId device, Duration dura
   return engine_.add_task(key, compute_resource(device), duration);
 }
 
-TaskId DeltaSimulation::add_transfer(uint64_t key, DeviceId from, DeviceId to, Bytes bytes) {
-  const Route route = problem_.cluster.route(from, to);
-  return engine_.add_task(key, link_resource(problem_.cluster, route.bottleneck),
-                          bytes / route.bandwidth);
+TaskId DeltaSimulation::add_transfer(uint64_t key, DeviceId from, DeviceId to, Bytes bytes,
+                                     MeetingEnd end) {
+  const FifoTransfer transfer = fifo_transfer(problem_.cluster, from, to, bytes, end);
+  return engine_.add_task(key, transfer.link, transfer.duration);
 }
 
 void DeltaSimulation::build_op(OpId op, const Plan& plan, const OpBlock& block) {
@@ -78,7 +78,7 @@ void DeltaSimulation::build_edge(EdgeId edge, const Plan& plan, const EdgeBlock&
     const TaskId transfer = add_transfer(
         make_key(Phase::kForward, consumer.index(), false, ordinal, false, transfers++),
         plan.ops[producer].devices[pair.producer_piece],
-        plan.ops[consumer].devices[pair.consumer_piece], pair.bytes);
+        plan.ops[consumer].devices[pair.consumer_piece], pair.bytes, MeetingEnd::kSender);
     engine_.add_edge(from, transfer);
     engine_.add_edge(transfer, to);
     edges_[edge].tasks.push_back(transfer);
@@ -111,10 +111,10 @@ void DeltaSimulation::build_edge_backward(EdgeId edge, const Plan& plan, const E
       engine_.add_edge(from, to);
       continue;
     }
-    const TaskId transfer =
-        add_transfer(make_key(Phase::kBackward, rank, false, ordinal, false, transfers++),
-                     plan.ops[consumer].devices[pair.consumer_piece],
-                     plan.ops[producer].devices[pair.producer_piece], pair.bytes);
+    const TaskId transfer = add_transfer(
+        make_key(Phase::kBackward, rank, false, ordinal, false, transfers++),
+        plan.ops[consumer].devices[pair.consumer_piece],
+        plan.ops[producer].devices[pair.producer_piece], pair.bytes, MeetingEnd::kReceiver);
     engine_.add_edge(from, transfer);
     engine_.add_edge(transfer, to);
     edges_[edge].tasks.push_back(transfer);
@@ -129,7 +129,7 @@ void DeltaSimulation::build_weight(WeightId weight, const SyncBlock& block) {
     const uint64_t key = make_key(Phase::kWeights, rank, false, 0, false, set.tasks.size());
     TaskId task;
     if (sync.kind == TaskKind::kSyncTransfer) {
-      task = add_transfer(key, sync.from, sync.to, sync.bytes);
+      task = add_transfer(key, sync.from, sync.to, sync.bytes, sync.end);
     } else if (sync.kind == TaskKind::kUpdate) {
       task = add_compute(key, sync.from, sync.duration);
     } else {

@@ -83,7 +83,7 @@ class DeltaSimulation {
   void remove_all(std::span<const TaskId> tasks);
   void touch(std::span<const OpId> changed);
   TaskId add_compute(uint64_t key, DeviceId device, Duration duration);
-  TaskId add_transfer(uint64_t key, DeviceId from, DeviceId to, Bytes bytes);
+  TaskId add_transfer(uint64_t key, DeviceId from, DeviceId to, Bytes bytes, MeetingEnd end);
 
   Problem problem_;
   DeltaEngine engine_;

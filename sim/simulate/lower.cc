@@ -68,10 +68,9 @@ class Lowering {
     out_.compute_total += duration;
     return task;
   }
-  TaskId add_transfer(TaskKind kind, DeviceId from, DeviceId to, Bytes bytes) {
-    const Route route = cluster_.route(from, to);
-    const TaskId task =
-        out_.graph.add_task(link_resource(cluster_, route.bottleneck), bytes / route.bandwidth);
+  TaskId add_transfer(TaskKind kind, DeviceId from, DeviceId to, Bytes bytes, MeetingEnd end) {
+    const FifoTransfer transfer = fifo_transfer(cluster_, from, to, bytes, end);
+    const TaskId task = out_.graph.add_task(transfer.link, transfer.duration);
     out_.labels.push_back({kind, {}, 0, {}, {}, from, to, bytes});
     return task;
   }
@@ -115,7 +114,7 @@ void Lowering::lower_forward(OpId op) {
       }
       const TaskId transfer =
           add_transfer(TaskKind::kForwardTransfer, plan_.ops[producer].devices[pair.producer_piece],
-                       plan_.ops[op].devices[pair.consumer_piece], pair.bytes);
+                       plan_.ops[op].devices[pair.consumer_piece], pair.bytes, MeetingEnd::kSender);
       out_.labels[transfer].edge = edge;
       out_.communication += pair.bytes;
       out_.network += pair.bytes;
@@ -146,9 +145,9 @@ void Lowering::lower_edge_backward(EdgeId edge,
       partial.emplace_back(source, pair.producer_piece);
       continue;
     }
-    const TaskId transfer =
-        add_transfer(TaskKind::kBackwardTransfer, plan_.ops[consumer].devices[pair.consumer_piece],
-                     plan_.ops[producer].devices[pair.producer_piece], pair.bytes);
+    const TaskId transfer = add_transfer(
+        TaskKind::kBackwardTransfer, plan_.ops[consumer].devices[pair.consumer_piece],
+        plan_.ops[producer].devices[pair.producer_piece], pair.bytes, MeetingEnd::kReceiver);
     out_.labels[transfer].edge = edge;
     out_.communication += pair.bytes;
     out_.network += pair.bytes;
@@ -208,7 +207,7 @@ void Lowering::lower_weight(WeightId weight, TaskId all_backward) {
   for (const SyncTask& sync : block.tasks) {
     TaskId task;
     if (sync.kind == TaskKind::kSyncTransfer) {
-      task = add_transfer(sync.kind, sync.from, sync.to, sync.bytes);
+      task = add_transfer(sync.kind, sync.from, sync.to, sync.bytes, sync.end);
     } else if (sync.kind == TaskKind::kUpdate) {
       task = add_compute(sync.kind, sync.from, sync.duration, {}, 0);
     } else {

@@ -7,6 +7,7 @@
 #include "sim/model/graph.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/task_label.h"
+#include "sim/simulate/transfer.h"
 
 namespace soapbox {
 
@@ -18,20 +19,6 @@ struct Lowered {
   Bytes network;
   Duration compute_total;
 };
-
-// Resources are numbered: the devices, then the links, then one that carries only barriers.
-inline ResourceId compute_resource(DeviceId device) {
-  return ResourceId(device.value());
-}
-inline ResourceId link_resource(const Cluster& cluster, LinkId link) {
-  return ResourceId::from_index(cluster.device_count() + link.index());
-}
-inline ResourceId barrier_resource(const Cluster& cluster) {
-  return ResourceId::from_index(cluster.device_count() + cluster.links().size());
-}
-inline size_t resource_count(const Cluster& cluster) {
-  return barrier_resource(cluster).index() + 1;
-}
 
 // REQUIRES: check_plan() accepts the plan.
 Lowered lower(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan);

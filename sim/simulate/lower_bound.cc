@@ -36,15 +36,6 @@ GroupProfile compute_profile(const std::vector<Duration>& durations, const OpCon
   return profile;
 }
 
-struct Transfer {
-  ResourceId link;
-  Duration duration;
-};
-Transfer transfer_of(DeviceId from, DeviceId to, Bytes bytes, const Cluster& cluster) {
-  const Route route = cluster.route(from, to);
-  return {link_resource(cluster, route.bottleneck), bytes / route.bandwidth};
-}
-
 }  // namespace
 
 OpProfile make_op_profile(const OpBlock& block, const OpConfig& config) {
@@ -66,8 +57,8 @@ EdgeProfile make_edge_profile(const EdgeBlock& block, const OpConfig& producer,
     }
     const DeviceId from = producer.devices[pair.producer_piece];
     const DeviceId to = consumer.devices[pair.consumer_piece];
-    const Transfer there = transfer_of(from, to, pair.bytes, cluster);
-    const Transfer back = transfer_of(to, from, pair.bytes, cluster);
+    const FifoTransfer there = fifo_transfer(cluster, from, to, pair.bytes, MeetingEnd::kSender);
+    const FifoTransfer back = fifo_transfer(cluster, to, from, pair.bytes, MeetingEnd::kReceiver);
     profile.forward.demands.push_back({there.link, there.duration});
     profile.backward.demands.push_back({back.link, back.duration});
     shortest[0] = std::min(shortest[0], there.duration.picoseconds());
@@ -100,7 +91,8 @@ SyncProfile make_sync_profile(const SyncBlock& block, size_t user_count, const C
       result.waits_for_all &= static_cast<size_t>(distinct) == user_count;
     }
     if (task.kind == TaskKind::kSyncTransfer) {
-      const Transfer transfer = transfer_of(task.from, task.to, task.bytes, cluster);
+      const FifoTransfer transfer =
+          fifo_transfer(cluster, task.from, task.to, task.bytes, task.end);
       profile.demands.push_back({transfer.link, transfer.duration});
     } else if (task.kind == TaskKind::kUpdate) {
       profile.demands.push_back({compute_resource(task.from), task.duration});

@@ -29,12 +29,14 @@ class SyncBuilder {
 
  private:
   // Starts a task; what it waits for is added next, by wait_for().
-  uint32_t begin(TaskKind kind, DeviceId from, DeviceId to = {}, Bytes bytes = {}) {
+  uint32_t begin(TaskKind kind, DeviceId from, DeviceId to = {}, Bytes bytes = {},
+                 MeetingEnd end = MeetingEnd::kSender) {
     SyncTask task;
     task.kind = kind;
     task.from = from;
     task.to = to;
     task.bytes = bytes;
+    task.end = end;
     task.after_begin = task.after_end = static_cast<uint32_t>(block_.after.size());
     task.contributors_begin = task.contributors_end =
         static_cast<uint32_t>(block_.contributors.size());
@@ -106,7 +108,8 @@ void SyncBuilder::add_server(const WeightSlice& slice, size_t server) {
   const auto first = static_cast<uint32_t>(block_.tasks.size());
   for (size_t i = 0; i < slice.replicas.size(); ++i) {
     if (i == server) continue;
-    begin(TaskKind::kSyncTransfer, slice.replicas[i].device, home, slice.bytes);
+    begin(TaskKind::kSyncTransfer, slice.replicas[i].device, home, slice.bytes,
+          MeetingEnd::kReceiver);
     wait_for(slice.replicas[i]);
   }
   const uint32_t update = begin(TaskKind::kUpdate, home);

@@ -21,6 +21,7 @@
 #include "sim/model/graph.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/task_label.h"
+#include "sim/simulate/transfer.h"
 #include "sim/simulate/weight_slices.h"
 
 namespace soapbox {
@@ -29,7 +30,8 @@ struct SyncTask {
   TaskKind kind = TaskKind::kUpdate;  // kSyncTransfer, kBarrier or kUpdate
   DeviceId from;
   DeviceId to;
-  Bytes bytes;        // of a transfer
+  Bytes bytes;  // of a transfer
+  MeetingEnd end = MeetingEnd::kSender;
   Duration duration;  // of an update
   bool after_all_backward = false;
   uint32_t after_begin = 0;  // rows of SyncBlock::after and ::contributors
