@@ -82,7 +82,7 @@ TEST(ClusterFile, EveryShippedClusterLoadsAndEveryDeviceReachesEveryOther) {
 TEST(ClusterFile, DevicesAreTheFirstOfTheWholeCluster) {
   for (const char* name : {"p100_4x4", "k80_16x4"}) {
     const Cluster whole = load(name);
-    for (const size_t count : {1, 2, 3, 4, 5, 8, 13}) {
+    for (const size_t count : std::vector<size_t>{1, 2, 3, 4, 5, 8, 13}) {
       SCOPED_TRACE(str_cat(name, " ", count));
       const Cluster some = load(name, count);
       const Cluster same = *whole.with_devices(count);
@@ -95,6 +95,30 @@ TEST(ClusterFile, DevicesAreTheFirstOfTheWholeCluster) {
           EXPECT_EQ(path_names(same, a, b), path_names(whole, a, b));
         }
       }
+    }
+  }
+}
+
+TEST(ClusterFile, SixteenThousandGpusAreJoinedByPathsEquallyLongBothWays) {
+  for (const char* name : {"dgx_v100", "dgx_b200", "gb200_nvl72"}) {
+    SCOPED_TRACE(name);
+    const Cluster cluster = load(name, 16384);
+    ASSERT_EQ(cluster.device_count(), 16384u);
+    Rng rng(7);
+    for (int pair = 0; pair < 2000; ++pair) {
+      const DeviceId from(rng.below(16384));
+      const DeviceId to(rng.below(16384));
+      const Route there = cluster.route(from, to);
+      const Route back = cluster.route(to, from);
+      ASSERT_EQ(there.links.size(), back.links.size());
+      ASSERT_EQ(there.bandwidth, back.bandwidth);
+      ASSERT_EQ(there.latency, back.latency);
+      VertexId here = cluster.device(from).vertex;
+      for (const LinkId link : there.links) {
+        ASSERT_EQ(cluster.links()[link].from, here);
+        here = cluster.links()[link].to;
+      }
+      ASSERT_EQ(here, cluster.device(to).vertex);
     }
   }
 }

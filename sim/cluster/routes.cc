@@ -4,7 +4,6 @@
 #include <bit>
 #include <limits>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -322,21 +321,23 @@ class RouteBuilder {
   // Devices with doors to the same ports are joined to the same devices: each set of ports is tried
   // once.
   bool nodes_joined() {
-    const auto kinds = [&](const IdVector<DeviceId, Routes::DoorRange>& ranges) {
-      std::set<std::vector<uint32_t>> kinds_of_doors;
+    const auto port_sets = [&](const IdVector<DeviceId, Routes::DoorRange>& ranges) {
+      std::set<std::vector<uint32_t>> found;
       for (const DeviceId device : ranges.ids()) {
         std::vector<uint32_t> ports;
         for (size_t i = ranges[device].begin; i < ranges[device].end; ++i) {
           ports.push_back(routes_.doors_[i].port);
         }
-        kinds_of_doors.insert(std::move(ports));
+        found.insert(std::move(ports));
       }
-      return kinds_of_doors;
+      return found;
     };
-    for (const std::vector<uint32_t>& outs : kinds(routes_.exits_)) {
-      for (const std::vector<uint32_t>& ins : kinds(routes_.entries_)) {
-        const bool joined = std::any_of(outs.begin(), outs.end(), [&](uint32_t out) {
-          return std::any_of(ins.begin(), ins.end(), [&](uint32_t in) {
+    const auto exits = port_sets(routes_.exits_);
+    const auto entries = port_sets(routes_.entries_);
+    for (const std::vector<uint32_t>& exit_ports : exits) {
+      for (const std::vector<uint32_t>& entry_ports : entries) {
+        const bool joined = std::any_of(exit_ports.begin(), exit_ports.end(), [&](uint32_t out) {
+          return std::any_of(entry_ports.begin(), entry_ports.end(), [&](uint32_t in) {
             return routes_.through_fabric_[out * routes_.port_count_ + in].reachable;
           });
         });
