@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <optional>
 #include <utility>
 
-#include "scenarios/runner/csv_file.h"
+#include "scenarios/runner/text_file.h"
+#include "sim/base/csv.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -64,28 +64,15 @@ constexpr size_t column_index(std::string_view name) {
   return index;
 }
 
-Status check_header(const CsvFile& csv, const std::string& file) {
-  for (size_t i = 0; i < std::max(kColumns.size(), csv.columns().size()); ++i) {
-    const std::string found = i < csv.columns().size() ? csv.columns()[i] : "";
-    const std::string_view expected = i < kColumns.size() ? kColumns[i].name : "";
-    if (found == expected) continue;
-    return bad_input(
-        str_cat("column ", i + 1, " of the header is '", found, "'; it must be '", expected, "'"),
-        {file, 1, 0});
-  }
-  return ok();
-}
-
 // A figure of a row; zero where the cell is empty.
-Result<double> figure(const CsvFile& csv, size_t row, size_t column) {
-  const Result<std::optional<double>> value = csv.number(row, column);
-  if (!value) return value.error();
-  if (!value->has_value()) return 0.0;
-  if (**value <= 0) return csv.error(row, column, "must be more than zero, or empty if unknown");
-  return **value;
+Result<double> figure(const CsvTable& csv, size_t row, size_t column) {
+  if (csv.text(row, column).empty()) return 0.0;
+  const Result<double> value = csv.positive(row, column);
+  if (!value) return csv.error(row, column, "must be a positive number, or empty if unknown");
+  return *value;
 }
 
-Result<Hardware> read_row(const CsvFile& csv, size_t row) {
+Result<Hardware> read_row(const CsvTable& csv, size_t row) {
   std::array<double, kColumns.size()> figures{};
   for (size_t column = 0; column < kColumns.size(); ++column) {
     if (!kColumns[column].is_figure) continue;
@@ -125,19 +112,18 @@ Result<Hardware> read_row(const CsvFile& csv, size_t row) {
 }  // namespace
 
 Result<HardwareCatalogue> HardwareCatalogue::read(const std::string& path) {
-  const Result<CsvFile> csv = CsvFile::read(path);
-  if (!csv) return csv.error();
-  return from_csv(*csv, path);
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  return parse(*text, path);
 }
 
 Result<HardwareCatalogue> HardwareCatalogue::parse(std::string_view text, const std::string& file) {
-  const Result<CsvFile> csv = CsvFile::parse(text, file);
-  if (!csv) return csv.error();
-  return from_csv(*csv, file);
-}
-
-Result<HardwareCatalogue> HardwareCatalogue::from_csv(const CsvFile& csv, const std::string& file) {
-  if (Status status = check_header(csv, file); !status) return status.error();
+  std::array<std::string_view, kColumns.size()> names;
+  std::transform(kColumns.begin(), kColumns.end(), names.begin(),
+                 [](const Column& column) { return column.name; });
+  const Result<CsvTable> table = CsvTable::parse(text, file, names);
+  if (!table) return table.error();
+  const CsvTable& csv = *table;
   HardwareCatalogue catalogue;
   for (size_t row = 0; row < csv.row_count(); ++row) {
     Result<Hardware> device = read_row(csv, row);
@@ -145,7 +131,6 @@ Result<HardwareCatalogue> HardwareCatalogue::from_csv(const CsvFile& csv, const 
     if (catalogue.find(device->name)) return csv.error(row, 0, "is given twice");
     catalogue.devices_.push_back(std::move(*device));
   }
-  if (catalogue.devices_.empty()) return bad_input("the catalogue has no devices", {file, 2, 0});
   return catalogue;
 }
 

@@ -22,8 +22,6 @@ class HardwareCatalogue {
   const std::vector<Hardware>& devices() const { return devices_; }  // in the order of the file
 
  private:
-  static Result<HardwareCatalogue> from_csv(const class CsvFile& csv, const std::string& file);
-
   std::vector<Hardware> devices_;
 };
 

@@ -51,15 +51,17 @@ std::string refusal(const std::string& from, const std::string& to) {
 
 TEST(HardwareFile, ErrorsSayLineColumnAndCell) {
   // K80 is the first row; mem_bw_gbs is its eleventh cell.
-  EXPECT_THAT(refusal("GDDR5,240,", "GDDR5,-240,"),
-              HasSubstr("hardware.csv:2:55: mem_bw_gbs '-240': must be more than zero"));
+  EXPECT_THAT(
+      refusal("GDDR5,240,", "GDDR5,-240,"),
+      HasSubstr("hardware.csv:2:55: mem_bw_gbs '-240': must be a positive number, or empty"));
   EXPECT_THAT(refusal("GDDR5,240,", "GDDR5,,"), HasSubstr("mem_bw_gbs '': must not be empty"));
-  EXPECT_THAT(refusal("GDDR5,240,", "GDDR5,nan,"), HasSubstr("mem_bw_gbs 'nan': is not a number"));
+  EXPECT_THAT(refusal("GDDR5,240,", "GDDR5,nan,"),
+              HasSubstr("mem_bw_gbs 'nan': must be a positive number"));
   EXPECT_THAT(refusal("2014,13,", "2014,13.5,"), HasSubstr("sm_or_cu '13.5': must be a whole"));
   EXPECT_THAT(refusal("P100-SXM2-16GB,", "K80-GK210,"),
               HasSubstr("hardware.csv:3:1: id 'K80-GK210': is given twice"));
   EXPECT_THAT(refusal("id,vendor", "name,vendor"),
-              HasSubstr("hardware.csv:1: column 1 of the header is 'name'; it must be 'id'"));
+              HasSubstr("hardware.csv:1:1: column 1 of the header is 'name'; it must be 'id'"));
   EXPECT_THAT(refusal(",notes\n", ",remarks\n"),
               HasSubstr("column 36 of the header is 'remarks'; it must be 'notes'"));
 }

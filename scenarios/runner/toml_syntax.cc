@@ -8,14 +8,6 @@
 
 namespace soapbox::runner {
 
-std::string shown(std::string_view text) {
-  std::string result;
-  for (const char c : text.substr(0, 60)) {
-    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  }
-  return text.size() > 60 ? result + "..." : result;
-}
-
 Error toml_syntax_error(const std::string& drawing, const std::string& file) {
   std::istringstream lines(drawing);
   std::string message;

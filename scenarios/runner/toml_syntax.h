@@ -8,9 +8,6 @@
 
 namespace soapbox::runner {
 
-// One line of printable characters, short enough for a message.
-std::string shown(std::string_view text);
-
 // toml11's message in several lines with a drawing, as one line. The drawing's last marked line is
 // where the parser gave up:
 //    3 | b = @

@@ -143,6 +143,13 @@ TEST(Str, NumbersReadBackExactly) {
   EXPECT_EQ(to_text(1.0 / 3.0), "0.3333333333333333");
 }
 
+TEST(Str, ForeignTextIsShownOnOneShortLine) {
+  EXPECT_EQ(shown("a\nb\x7f\xc3\xbc"), "a?b?\xc3\xbc");
+  EXPECT_EQ(shown(std::string(60, 'x')), std::string(60, 'x'));
+  EXPECT_EQ(shown(std::string(61, 'x')), std::string(60, 'x') + "...");
+  EXPECT_EQ(unknown_name("model", "a\nb", {}), "unknown model 'a?b'; known: ");
+}
+
 TEST(Str, NearestNameForgivesTyposOnly) {
   const std::vector<std::string> models = {"alexnet", "inception_v3", "nmt"};
   EXPECT_EQ(nearest_name("alexnt", models), "alexnet");

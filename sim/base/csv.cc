@@ -1,5 +1,6 @@
 #include "sim/base/csv.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -86,12 +87,8 @@ Result<CsvTable> CsvTable::parse(std::string_view text, const std::string& file,
   Reader reader(text, file);
   const Result<std::vector<Cell>> header = reader.next_line();
   if (!header) return header.error();
-  for (size_t i = 0; i < std::max(header->size(), columns.size()); ++i) {
-    if (i < header->size() && i < columns.size() && (*header)[i].text == columns[i]) continue;
-    const Cell& wrong = (*header)[std::min(i, header->size() - 1)];
-    return bad_input(str_cat("the header must be '", join(table.columns_, ","), "'"),
-                     {file, wrong.line, wrong.column});
-  }
+  const Status right = table.check_header(*header);
+  if (!right) return right.error();
   while (!reader.at_end()) {
     Result<std::vector<Cell>> line = reader.next_line();
     if (!line) return line.error();
@@ -104,6 +101,25 @@ Result<CsvTable> CsvTable::parse(std::string_view text, const std::string& file,
   }
   if (table.cells_.empty()) return bad_input("the table has no rows", {file, reader.line(), 0});
   return table;
+}
+
+Status CsvTable::check_header(const std::vector<Cell>& header) const {
+  for (size_t i = 0; i < std::max(header.size(), columns_.size()); ++i) {
+    const Cell& cell = header[std::min(i, header.size() - 1)];
+    const SourcePosition where = {file_, cell.line, cell.column};
+    if (i >= header.size()) {
+      return bad_input(str_cat("column ", i + 1, ", '", columns_[i], "', is missing"), where);
+    }
+    if (i >= columns_.size()) {
+      return bad_input(str_cat("column '", shown(cell.text), "' is one too many"), where);
+    }
+    if (cell.text != columns_[i]) {
+      return bad_input(str_cat("column ", i + 1, " of the header is '", shown(cell.text),
+                               "'; it must be '", columns_[i], "'"),
+                       where);
+    }
+  }
+  return ok();
 }
 
 Result<CsvTable> CsvTable::read(const std::string& path,
@@ -142,7 +158,7 @@ SourcePosition CsvTable::where(size_t row, size_t column) const {
 }
 
 Error CsvTable::error(size_t row, size_t column, std::string_view message) const {
-  return bad_input(str_cat(columns_[column], " '", text(row, column), "': ", message),
+  return bad_input(str_cat(columns_[column], " '", shown(text(row, column)), "': ", message),
                    where(row, column));
 }
 

@@ -41,6 +41,7 @@ class CsvTable {
     return cells_[row * columns_.size() + column];
   }
   class Reader;
+  Status check_header(const std::vector<Cell>& header) const;
 
   std::string file_;
   std::vector<std::string> columns_;

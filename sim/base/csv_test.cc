@@ -45,10 +45,11 @@ TEST(Csv, AByteOrderMarkIsNotPartOfTheHeader) {
 }
 
 TEST(Csv, AnotherHeaderIsRefusedAtItsFirstWrongCell) {
-  EXPECT_EQ(refusal("name,time_ms\na,1\n"), "t.csv:1:6: the header must be 'name,time_us'");
-  EXPECT_EQ(refusal("name\na\n"), "t.csv:1:1: the header must be 'name,time_us'");
-  EXPECT_EQ(refusal("name,time_us,x\n"), "t.csv:1:14: the header must be 'name,time_us'");
-  EXPECT_EQ(refusal(""), "t.csv:1:1: the header must be 'name,time_us'");
+  EXPECT_EQ(refusal("name,time_ms\na,1\n"),
+            "t.csv:1:6: column 2 of the header is 'time_ms'; it must be 'time_us'");
+  EXPECT_EQ(refusal("name\na\n"), "t.csv:1:1: column 2, 'time_us', is missing");
+  EXPECT_EQ(refusal("name,time_us,x\n"), "t.csv:1:14: column 'x' is one too many");
+  EXPECT_EQ(refusal(""), "t.csv:1:1: column 1 of the header is ''; it must be 'name'");
 }
 
 TEST(Csv, ARowOfTheWrongLengthIsRefused) {

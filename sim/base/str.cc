@@ -22,6 +22,15 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
   return text;
 }
 
+std::string shown(std::string_view text) {
+  constexpr size_t kMostBytes = 60;
+  std::string result;
+  for (const char c : text.substr(0, kMostBytes)) {
+    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  }
+  return text.size() > kMostBytes ? result + "..." : result;
+}
+
 namespace {
 
 // Levenshtein distance, O(|a| |b|) time, one row of memory.
@@ -57,7 +66,7 @@ std::string nearest_name(std::string_view name, std::span<const std::string> can
 
 std::string unknown_name(std::string_view kind, std::string_view name,
                          std::span<const std::string> known) {
-  std::string text = str_cat("unknown ", kind, " '", name, "'");
+  std::string text = str_cat("unknown ", kind, " '", shown(name), "'");
   const std::string near = nearest_name(name, known);
   if (!near.empty()) text += str_cat("; did you mean '", near, "'?");
   return text + str_cat(near.empty() ? "; known: " : " known: ", join(known, ", "));

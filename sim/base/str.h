@@ -32,6 +32,10 @@ std::string str_cat(const Parts&... parts) {
 
 std::string join(std::span<const std::string> parts, std::string_view separator);
 
+// Foreign text fit for one line of a message: control characters become '?', and what is longer
+// than 60 bytes is cut.
+std::string shown(std::string_view text);
+
 // The candidate with the smallest edit distance to `name`, or an empty string if none is near
 // (more than a third of the name's letters wrong).
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates);

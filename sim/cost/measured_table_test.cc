@@ -107,7 +107,7 @@ TEST(MeasuredTable, RefusesAnotherHeader) {
   const auto table = MeasuredTable::parse("a,b\n1,2\n", "t.csv", "P100");
   ASSERT_FALSE(table);
   EXPECT_THAT(table.error().to_string(),
-              testing::StartsWith("t.csv:1:1: the header must be 'hard"));
+              testing::StartsWith("t.csv:1:1: column 1 of the header is 'a'; it must be 'hard"));
 }
 
 }  // namespace
