@@ -11,6 +11,7 @@
 // O(steps x parameters x rows x tiles); a few seconds for the 18,000 rows of the P100.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,14 +36,19 @@ struct RooflineFit {
   std::vector<FamilyReport> reports;
 };
 
-// The device of scenarios/profiles/kernels/p100_pcie_*.csv, with its datasheet's figures.
-Hardware p100_pcie();
-inline constexpr const char* kP100PcieSource =
-    "sitar-lab/NeuSight@6945927, fp32 without TF32, PyTorch 2.1, CUDA 12.1";
+// A device of scenarios/profiles/kernels, NAME_linear.csv and so on, with its datasheet's figures.
+struct FittedDevice {
+  const char* name;
+  FlopsPerSecond fp32_peak;
+  BytesPerSecond memory_bandwidth;
+  int sm_count;
+  const char* source;
+};
+std::span<const FittedDevice> fitted_devices();
 
-RooflineFit fit_roofline(const KernelSamples& samples, const Hardware& hardware);
+RooflineFit fit_roofline(const KernelSamples& samples, const FittedDevice& device);
 
-// The file that profiles name: scenarios/profiles/fits/HARDWARE.toml.
-std::string to_toml(const RooflineFit& fit, const std::string& hardware, const std::string& source);
+// The file that profiles name: scenarios/profiles/fits/NAME.toml.
+std::string to_toml(const RooflineFit& fit, const FittedDevice& device);
 
 }  // namespace soapbox::calib

@@ -33,12 +33,26 @@ ProductShape read_product(const TomlTable& table) {
   return shape;
 }
 
+DataType read_type(const TomlTable& file) {
+  constexpr size_t kTypes = static_cast<size_t>(DataType::kFp8) + 1;
+  std::vector<std::string> names;
+  for (size_t type = 0; type < kTypes; ++type) {
+    names.push_back(to_string(static_cast<DataType>(type)));
+  }
+  const std::string name = file.choice("type", names);
+  for (size_t type = 0; type < kTypes; ++type) {
+    if (names[type] == name) return static_cast<DataType>(type);
+  }
+  return DataType::kFp32;  // the file has failed
+}
+
 // The generated file: everything of a shape except the launch.
 Status read_fit(const std::string& path, Profile& profile) {
   const Result<TomlTable> file = read_toml_file(path);
   if (!file) return file.error();
   profile.fitted_on = file->string("measured_on");
   profile.fit_source = file->string("source");
+  profile.fitted_type = read_type(*file);
   profile.shape.memory_efficiency = file->number("memory_efficiency", {1e-6, 1});
   for (size_t kind = 0; kind < kProductKinds; ++kind) {
     const std::string name = to_string(static_cast<ProductKind>(kind));
@@ -80,11 +94,13 @@ Result<Profile> read_profile(const std::string& path) {
   profile.hardware = file->string("hardware");
   profile.source = file->string("source");
   profile.shape.launch = file->duration("launch");
-  profile.unanchored_scale = file->number("unanchored_scale", kPositive);
   const std::string fit = file->string("fit");
   const bool has_table = file->has("measured");
   const std::string measured = has_table ? file->string("measured") : "";
   profile.anchors = read_anchors(*file);
+  if (!profile.anchors.empty()) {
+    profile.unanchored_scale = file->number("unanchored_scale", kPositive);
+  }
   if (Status status = file->finish(); !status) return status.error();
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (Status status = read_fit((folder / fit).string(), profile); !status) return status.error();

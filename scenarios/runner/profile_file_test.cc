@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char* kGoodFit = R"(measured_on = "X"
 source = "y"
+type = "fp32"
 memory_efficiency = 0.5
 [linear]
 latency = 0
@@ -103,7 +104,7 @@ TEST_F(ProfileFile, RefusesWhatItDoesNotKnow) {
                   "x.toml:9:1: unknown key 'batches' in [[anchor]]; did you mean 'batch'?"));
   EXPECT_THAT(
       refusal(kGoodProfile, with(kGoodFit, "ramp = 1.5", "ramp = 1.5\ndamp = 1")),
-      testing::StartsWith("fit.txt:7:1: unknown key 'damp' in [linear]; did you mean 'ramp'?"));
+      testing::StartsWith("fit.txt:8:1: unknown key 'damp' in [linear]; did you mean 'ramp'?"));
 }
 
 TEST_F(ProfileFile, RefusesMissingUnitsAndNegativeValues) {
@@ -117,9 +118,9 @@ TEST_F(ProfileFile, RefusesMissingUnitsAndNegativeValues) {
   EXPECT_EQ(refusal(with(kGoodProfile, "0.9", "-0.9")),
             "x.toml:5:20: 'unanchored_scale' is -0.9; it must be a number from 1e-06 to 1e+06");
   EXPECT_EQ(refusal(kGoodProfile, with(kGoodFit, "0.5", "0")),
-            "fit.txt:3:21: 'memory_efficiency' is 0; it must be a number from 1e-06 to 1");
+            "fit.txt:4:21: 'memory_efficiency' is 0; it must be a number from 1e-06 to 1");
   EXPECT_EQ(refusal(kGoodProfile, with(kGoodFit, "m = 64", "m = -64")),
-            "fit.txt:9:15: 'm' is -64; it must be an integer of at least 1");
+            "fit.txt:10:15: 'm' is -64; it must be an integer of at least 1");
 }
 
 TEST_F(ProfileFile, RefusesASecondAnchorOfAModelAndMissingTiles) {
@@ -128,7 +129,7 @@ TEST_F(ProfileFile, RefusesASecondAnchorOfAModelAndMissingTiles) {
   EXPECT_EQ(refusal(twice), "x.toml:12:9: model 'lenet' already has an anchor");
   EXPECT_EQ(
       refusal(kGoodProfile, with(kGoodFit, "{m = 64, n = 32, efficiency = 0.5, passes = 0.1}", "")),
-      "fit.txt:4:1: at least one tile is needed");
+      "fit.txt:5:1: at least one tile is needed");
 }
 
 TEST_F(ProfileFile, RefusesUnreadableFiles) {

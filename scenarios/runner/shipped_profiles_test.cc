@@ -9,6 +9,7 @@
 
 #include "scenarios/runner/profile_file.h"
 #include "sim/cost/cost.h"
+#include "sim/cost/measured_table.h"
 #include "sim/model/models.h"
 
 namespace soapbox::runner {
@@ -198,6 +199,45 @@ TEST(ShippedProfiles, LayersForAWholeNodeComputeLessThanDataParallelism) {
               expert);
   EXPECT_NEAR(data_parallel, 35.7, 0.15 * 35.7);
   EXPECT_LT(expert, 0.9 * data_parallel);
+}
+
+// The A100's measured table is from another group and another framework than the kernels its
+// roofline is fitted to, and has backward passes, which the kernels lack: so it tests the
+// transposed products.
+TEST(ShippedProfiles, RooflineOfTheA100AgreesWithItsMeasuredTable) {
+  auto profiles = shipped_profiles();
+  Profile& profile = profiles.at("A100-PCIe-40GB");
+  const auto table = profile.table;
+  ASSERT_NE(table, nullptr);
+  profile.table = nullptr;
+  Hardware hardware;
+  hardware.name = profile.hardware;
+  hardware.fp32_peak = tflops_per_s(19.5);
+  hardware.memory_bandwidth = gb_per_s(1555);
+  hardware.sm_count = 108;
+  const auto model = build_model("alexnet", 256);
+  const auto costs = Costs::make(*model, one_device(hardware), profiles);
+  ASSERT_TRUE(costs) << costs.error().to_string();
+  const Operator& fc7 = op_named(*model, "fc7");
+  double forward_error = 0, backward_error = 0;
+  int compared = 0;
+  for (const int64_t samples : {256, 512, 1024, 1728, 3072, 6912, 13824, 27648}) {
+    for (const int64_t channels : {1000, 4096}) {
+      const Extents piece = {samples, channels, 4096, 1, 1, 1};
+      const auto forward = table->find(fc7, piece, Phase::kForward);
+      const auto backward = table->find(fc7, piece, Phase::kBackward);
+      if (!forward || forward->interpolated || !backward) continue;
+      const OpCost cost = costs->op_cost(fc7, piece, kDevice);
+      forward_error += std::fabs(cost.forward.seconds() / forward->time.seconds() - 1);
+      backward_error += std::fabs(cost.backward().seconds() / backward->time.seconds() - 1);
+      ++compared;
+    }
+  }
+  ASSERT_GE(compared, 10);
+  std::printf("A100, %d linear layers, mean error: forward %.1f %%, backward %.1f %%\n", compared,
+              100 * forward_error / compared, 100 * backward_error / compared);
+  EXPECT_LT(forward_error / compared, 0.2);
+  EXPECT_LT(backward_error / compared, 0.2);
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ Costs::PhaseTime Costs::phase_time(const DeviceCosts& device, const Work& work, 
   if (work.kernels == 0) return time;
   time.fixed = device.roofline.launch_time(work);
   time.run_seconds = device.roofline.run_seconds(work, type);
-  time.provenance = device.roofline_provenance;
+  const bool fitted = device.calibrated && (work.product.m == 0 || type == device.fitted_type);
+  time.provenance = fitted ? Provenance::kCalibratedRoofline : Provenance::kDatasheet;
   return time;
 }
 
@@ -118,13 +119,15 @@ Result<std::string> Costs::set_up(const Model& model, const Hardware& hardware,
     return str_cat(hardware.name, ": datasheet roofline, no profile");
   }
   device.roofline = Roofline(profile->shape, hardware);
-  device.roofline_provenance = Provenance::kCalibratedRoofline;
+  device.calibrated = true;
+  device.fitted_type = profile->fitted_type;
   device.factor = profile->unanchored_scale;
   device.table = profile->table;
   std::string text = str_cat(hardware.name, ": ", profile->source);
   if (device.table != nullptr) text += str_cat("; ", device.table->size(), " measured pieces");
   const auto anchor = std::find_if(profile->anchors.begin(), profile->anchors.end(),
                                    [&](const Anchor& a) { return a.covers(model.name); });
+  if (profile->anchors.empty()) return text + "; no anchors";
   if (anchor == profile->anchors.end()) {
     return text + str_cat("; ", model.name, " has no anchor, scaled by ", device.factor,
                           ", the geometric mean of the anchored models");

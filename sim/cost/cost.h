@@ -60,7 +60,8 @@ class Costs {
     Roofline roofline;
     std::shared_ptr<const MeasuredTable> table;  // may be null
     double factor = 1.0;
-    Provenance roofline_provenance = Provenance::kDatasheet;
+    bool calibrated = false;
+    DataType fitted_type = DataType::kFp32;  // products of another type rest on its datasheet peak
   };
   // One phase of a piece: a part that the factor leaves alone, and the roofline's running time.
   struct PhaseTime {

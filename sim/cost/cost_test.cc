@@ -137,6 +137,22 @@ TEST(Costs, FallBackToTheDatasheetWithoutAProfile) {
   EXPECT_EQ(cost.provenance, Provenance::kDatasheet);
 }
 
+TEST(Costs, ProductsOfAnotherTypeRestOnItsDatasheetPeak) {
+  const auto model = build_model("alexnet", 256);
+  const auto costs = Costs::make(*model, one_device(p100()), profiles());
+  Operator fc7 = op_named(*model, "fc7");
+  const OpCost single = costs->op_cost(fc7, whole(fc7), kDevice);
+  fc7.type = DataType::kFp16;
+  const OpCost half = costs->op_cost(fc7, whole(fc7), kDevice);
+  EXPECT_LT(half.forward, single.forward);
+  EXPECT_EQ(single.provenance, Provenance::kCalibratedRoofline);
+  EXPECT_EQ(half.provenance, Provenance::kDatasheet);
+  Operator pool1 = op_named(*model, "pool1");
+  pool1.type = DataType::kFp16;
+  EXPECT_EQ(costs->op_cost(pool1, whole(pool1), kDevice).provenance,
+            Provenance::kCalibratedRoofline);
+}
+
 TEST(Costs, SourcesOfSamplesTakeNoTime) {
   const auto model = build_model("alexnet", 256);
   const auto costs = Costs::make(*model, one_device(p100()), profiles());

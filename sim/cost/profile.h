@@ -9,6 +9,7 @@
 
 #include "sim/base/units.h"
 #include "sim/cost/roofline.h"
+#include "sim/model/op.h"
 
 namespace soapbox {
 
@@ -30,13 +31,14 @@ struct Anchor {
 };
 
 struct Profile {
-  std::string hardware;    // an id of the hardware catalogue
-  std::string source;      // what the profile rests on, in one line
-  std::string fitted_on;   // the hardware whose kernels gave the shape, perhaps another one
+  std::string hardware;   // an id of the hardware catalogue
+  std::string source;     // what the profile rests on, in one line
+  std::string fitted_on;  // the hardware whose kernels gave the shape, perhaps another one
+  DataType fitted_type = DataType::kFp32;
   std::string fit_source;  // and where those measurements come from
   RooflineShape shape;
   std::vector<Anchor> anchors;
-  double unanchored_scale = 1.0;  // for models without an anchor: geometric mean of the factors
+  double unanchored_scale = 1.0;  // for other models: geometric mean of the anchored ones' factors
   std::shared_ptr<const MeasuredTable> table;  // null: nothing measured
 };
 
