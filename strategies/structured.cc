@@ -40,8 +40,8 @@ struct Weighted {
 };
 
 // Found by the experiment in README.md.
-constexpr Weighted<Move> kMoves[] = {{Move::kRedraw, 6},  {Move::kRelayout, 3}, {Move::kReshape, 2},
-                                     {Move::kCopy, 4},    {Move::kGather, 1},   {Move::kNudge, 2},
+constexpr Weighted<Move> kMoves[] = {{Move::kRedraw, 16}, {Move::kRelayout, 8}, {Move::kReshape, 4},
+                                     {Move::kCopy, 4},    {Move::kGather, 1},   {Move::kNudge, 1},
                                      {Move::kUniform, 1}, {Move::kKeep, 2}};
 constexpr Weighted<Scope> kScopes[] = {
     {Scope::kAlone, 4}, {Scope::kLayer, 4}, {Scope::kAlike, 1}, {Scope::kWalk, 3}};
