@@ -31,7 +31,8 @@ struct OpConfig {
 //   kSerial           analytic, added after the makespan, no overlap (FlexFlow v1.0's script):
 //                     sum over weights of W (g - 1) / intra-node rate + W (n - 1) / inter-node rate
 //   kParameterServer  one replica of each distinct slice is its server: the others send it their
-//                     gradient and receive the new weights, as soon as their own backward is done
+//                     gradient and receive the new weights, after all backward work (the default
+//                     of FlexFlow's r20.12)
 //   kBulk             ring all-reduce of every slice after all backward work (bulk synchronous)
 //   kOverlapped       ring all-reduce of a slice as soon as its last gradient is ready
 enum class SyncMode : uint8_t { kSerial, kParameterServer, kBulk, kOverlapped };

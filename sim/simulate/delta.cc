@@ -216,7 +216,7 @@ Duration DeltaSimulation::reset(const Plan& plan) {
   edges_.assign(graph.edges().size(), {});
   weights_.assign(graph.weights().size(), {});
   all_backward_ = {};
-  if (plan.sync == SyncMode::kBulk) {
+  if (has_backward_barrier(plan.sync)) {
     all_backward_ = engine_.add_task(make_key(Phase::kWeights, 0, false, 0, false, 0),
                                      barrier_resource(problem_.cluster), Duration());
   }

@@ -90,7 +90,7 @@ class DeltaSimulation {
   IdVector<OpId, OpState> ops_;
   IdVector<EdgeId, TaskSet> edges_;
   IdVector<WeightId, TaskSet> weights_;
-  TaskId all_backward_;  // SyncMode::kBulk
+  TaskId all_backward_;  // if has_backward_barrier()
 
   PlanBounds bounds_;
   Duration serial_;  // of the current plan, or of the pending one

@@ -188,7 +188,7 @@ void Lowering::lower_backward(OpId op) {
 
 void Lowering::lower_weights() {
   TaskId all_backward;
-  if (plan_.sync == SyncMode::kBulk) {
+  if (has_backward_barrier(plan_.sync)) {
     all_backward = add_barrier();
     for (const auto& tasks : backward_) {
       for (const TaskId task : tasks) out_.graph.add_edge(task, all_backward);

@@ -110,6 +110,7 @@ void SyncBuilder::add_server(const WeightSlice& slice, size_t server) {
     if (i == server) continue;
     begin(TaskKind::kSyncTransfer, slice.replicas[i].device, home, slice.bytes,
           MeetingEnd::kReceiver);
+    block_.tasks.back().after_all_backward = true;
     wait_for(slice.replicas[i]);
   }
   const uint32_t update = begin(TaskKind::kUpdate, home);

@@ -1,15 +1,14 @@
 // The tasks that synchronise and update one weight, for each SyncMode of plan.h.
 //
-//   kOverlapped, kBulk  ring all-reduce of W bytes over n replicas in device order: every link of
-//   the
-//                       ring carries 2 (n - 1) / n W (reduce-scatter, then all-gather), 2 (n - 1) W
-//                       in all
-//   kParameterServer    n - 1 pushes and n - 1 pulls of W each. The server's own replica pushes and
-//                       pulls inside its device: counted as data moved (2 n W in all), not as a
-//                       transfer. Servers of a weight's slices are spread over its replicas.
-//   kSerial             no tasks: W (g - 1) / intra-node rate + W (nodes - 1) / inter-node rate
-//   after the
-//                       makespan, with g the most replicas inside one node
+//   kOverlapped       ring all-reduce of W bytes over n replicas in device order: every link of the
+//                     ring carries 2 (n - 1) / n W (reduce-scatter, then all-gather), 2 (n - 1) W in
+//                     all
+//   kBulk             the same rings after all backward work
+//   kParameterServer  after all backward work n - 1 pushes and n - 1 pulls of W each. The server's
+//                     own replica pushes and pulls inside its device: counted as data moved (2 n W in
+//                     all), not as a transfer. Servers are spread over the replicas.
+//   kSerial           no tasks: W (g - 1) / intra-node rate + W (nodes - 1) / inter-node rate after
+//                     the makespan, with g the most replicas inside one node
 #pragma once
 
 #include <cstdint>
@@ -57,6 +56,11 @@ struct SyncBlock {
             contributors.data() + task.contributors_end};
   }
 };
+
+// Whether the exchange of gradients waits for all backward work of the iteration.
+inline bool has_backward_barrier(SyncMode mode) {
+  return mode == SyncMode::kBulk || mode == SyncMode::kParameterServer;
+}
 
 SyncBlock make_sync_block(const OpGraph& graph, WeightId weight, const Plan& plan,
                           const Cluster& cluster, const Costs& costs);
