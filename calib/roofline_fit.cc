@@ -15,7 +15,6 @@ namespace soapbox::calib {
 namespace {
 
 using Values = std::vector<double>;
-constexpr size_t kFewRows = 50;
 
 // To three significant digits; what is below 0.001 makes no difference.
 double rounded(double value) {
@@ -60,31 +59,44 @@ double predicted(const Roofline& roofline, const Measuring& measuring, const Wor
                   measuring.intercept + roofline.run_seconds(work, DataType::kFp32));
 }
 
-size_t octave_of(const KernelSample& sample) {
-  return static_cast<size_t>(
-      std::bit_width(static_cast<uint64_t>(std::max<int64_t>(1, sample.work.product.m))));
+// The rows that a fit may see. Random shapes are mostly large, but pieces of plans are small: every
+// octave of m counts as much as another, unless it has few rows.
+struct TrainingRow {
+  Work work;
+  double seconds = 0;
+  double weight = 0;  // 1 in sum
+};
+
+std::vector<TrainingRow> training_rows(const std::vector<KernelSample>& samples, double at_least) {
+  constexpr size_t kFewRows = 50;
+  std::vector<TrainingRow> rows;
+  for (const KernelSample& sample : samples) {
+    if (sample.held_out || sample.seconds < at_least) continue;
+    rows.push_back({sample.work, sample.seconds, 0});
+  }
+  const auto octave_of = [](const TrainingRow& row) {
+    const int64_t m = std::max<int64_t>(1, row.work.product.m);
+    return static_cast<size_t>(std::bit_width(static_cast<uint64_t>(m)));
+  };
+  std::array<size_t, 65> rows_of_octave{};
+  for (const TrainingRow& row : rows) ++rows_of_octave[octave_of(row)];
+  double sum = 0;
+  for (TrainingRow& row : rows) {
+    row.weight = 1.0 / static_cast<double>(std::max(kFewRows, rows_of_octave[octave_of(row)]));
+    sum += row.weight;
+  }
+  for (TrainingRow& row : rows) row.weight /= sum;
+  return rows;
 }
 
-// Random shapes are mostly large, but pieces are small: every octave of m counts as much as
-// another, unless it has few rows.
 double misfit(const Roofline& roofline, const Measuring& measuring,
-              const std::vector<KernelSample>& samples, double at_least = 0) {
-  std::array<size_t, 64> rows_of_octave{};
-  for (const KernelSample& sample : samples) {
-    if (sample.held_out || sample.seconds < at_least) continue;
-    ++rows_of_octave[octave_of(sample)];
-  }
+              const std::vector<TrainingRow>& rows) {
   double sum = 0;
-  double weights = 0;
-  for (const KernelSample& sample : samples) {
-    if (sample.held_out || sample.seconds < at_least) continue;
-    const double ratio = predicted(roofline, measuring, sample.work) / sample.seconds;
-    const double weight =
-        1.0 / static_cast<double>(std::max(kFewRows, rows_of_octave[octave_of(sample)]));
-    sum += weight * (std::max(ratio, 1 / ratio) - 1);
-    weights += weight;
+  for (const TrainingRow& row : rows) {
+    const double ratio = predicted(roofline, measuring, row.work) / row.seconds;
+    sum += row.weight * (std::max(ratio, 1 / ratio) - 1);
   }
-  return weights == 0 ? 0 : sum / weights;
+  return sum;
 }
 
 FamilyReport report_on(std::string family, const Roofline& roofline, const Measuring& measuring,
@@ -128,11 +140,13 @@ void fit_memory(const KernelSamples& samples, const Hardware& hardware, Roofline
   const auto measuring_of = [](const Values& v, size_t family) {
     return Measuring{v[1 + 2 * family], v[2 + 2 * family]};
   };
+  std::vector<std::vector<TrainingRow>> rows;
+  for (const auto* family : families) rows.push_back(training_rows(*family, 0));
   pattern_search(values, [&](const Values& v) {
     const Roofline roofline = apply(v);
     double sum = 0;
     for (size_t family = 0; family < families.size(); ++family) {
-      sum += misfit(roofline, measuring_of(v, family), *families[family]);
+      sum += misfit(roofline, measuring_of(v, family), rows[family]);
     }
     return sum;
   });
@@ -168,9 +182,8 @@ void fit_product(ProductKind kind, const ProductShape& start,
     }
     return Roofline(fit.shape, hardware);
   };
-  pattern_search(values, [&](const Values& v) {
-    return misfit(apply(v), {v[0], v[1]}, samples, at_least);
-  });
+  const std::vector<TrainingRow> rows = training_rows(samples, at_least);
+  pattern_search(values, [&](const Values& v) { return misfit(apply(v), {v[0], v[1]}, rows); });
   for (size_t i = 2; i < values.size(); ++i) values[i] = rounded(values[i]);
   fit.reports.push_back(
       report_on(to_string(kind), apply(values), {values[0], values[1]}, samples, at_least));
