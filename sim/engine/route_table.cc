@@ -6,8 +6,9 @@ namespace soapbox {
 
 RouteId RouteTable::add(std::span<const ResourceId> links, ResourceId from, ResourceId to) {
   for (size_t i = 0; i < links.size(); ++i) {
-    SOAPBOX_CHECK(std::ranges::find(links.first(i), links[i]) == links.begin() + i,
-                  "a route crosses a link twice");
+    const auto before = links.first(i);
+    const bool repeated = std::ranges::find(before, links[i]) != before.end();
+    SOAPBOX_CHECK(!repeated, "a route crosses a link twice");
   }
   SOAPBOX_CHECK(links_.size() + links.size() < UINT32_MAX, "too many links for 32-bit rows");
   links_.insert(links_.end(), links.begin(), links.end());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace soapbox {
@@ -49,6 +50,39 @@ TEST(TaskGraph, ClearGivesAnEmptyGraphThatCanBeBuiltAgain) {
   graph.finish();
   EXPECT_EQ(graph.task_count(), 1u);
   EXPECT_EQ(graph.edge_count(), 0u);
+}
+
+TEST(TaskGraph, FlowsAreTasksWithARouteAndFifoDurations) {
+  TaskGraph graph(3);
+  const std::vector<ResourceId> links{ResourceId(2), ResourceId(0)};
+  graph.routes().add({});
+  const RouteId route = graph.routes().add(links, ResourceId(1));
+  const TaskId plain = graph.add_task(ResourceId(1), Duration(5));
+  const TaskId sends =
+      graph.add_flow(Flow{route, Bytes(100), Duration(7)}, ResourceId(2), Duration(9));
+  const TaskId after = graph.add_task(ResourceId(1), Duration(5));
+  graph.finish();
+
+  EXPECT_EQ(graph.flow(plain), nullptr);
+  EXPECT_EQ(graph.flow(after), nullptr);
+  ASSERT_NE(graph.flow(sends), nullptr);
+  EXPECT_EQ(graph.flow(sends)->bytes, Bytes(100));
+  EXPECT_EQ(graph.flow(sends)->latency, Duration(7));
+  EXPECT_EQ(graph.resource(sends), ResourceId(2));
+  EXPECT_EQ(graph.duration(sends), Duration(9));
+  EXPECT_TRUE(std::ranges::equal(graph.routes().links(route), links));
+  EXPECT_TRUE(graph.routes().links(RouteId(0)).empty());
+  EXPECT_EQ(graph.routes().from(route), ResourceId(1));
+  EXPECT_FALSE(graph.routes().to(route).valid());
+}
+
+TEST(TaskGraphDeathTest, RefusesFlowsWithoutRouteOrWithNegativeSize) {
+  TaskGraph graph(1);
+  const RouteId route = graph.routes().add({});
+  const auto add = [&](Flow flow) { graph.add_flow(flow, ResourceId(0), Duration()); };
+  EXPECT_DEATH(add(Flow{RouteId(1), Bytes(1), Duration()}), "no such route");
+  EXPECT_DEATH(add(Flow{route, Bytes(-1), Duration()}), "negative flow");
+  EXPECT_DEATH(add(Flow{route, Bytes(1), Duration(-1)}), "negative flow");
 }
 
 TEST(TaskGraphDeathTest, RefusesWhatWouldBreakTheOrderOfIds) {

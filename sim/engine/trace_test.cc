@@ -1,18 +1,11 @@
 #include "sim/engine/trace.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "sim/engine/random_graph.h"
 
 namespace soapbox {
 namespace {
-
-using Json = nlohmann::json;
-using testing::HasSubstr;
 
 TaskGraph two_tasks() {
   TaskGraph graph(2);
@@ -58,61 +51,6 @@ TEST(TraceHash, DependsOnEveryStartEndAndResource) {
   Timeline timeline;
   FifoEngine().run(first, timeline);
   EXPECT_NE(trace_hash(first, timeline), trace_hash(second, timeline));
-}
-
-TEST(ChromeTrace, HasARowPerResourceAndAnEventPerTaskWithExactTimes) {
-  const TaskGraph graph = two_tasks();
-  Timeline timeline;
-  FifoEngine().run(graph, timeline);
-  TraceNames names;
-  names.task = [](TaskId task) {
-    return task == TaskId(0) ? std::string("a \"quoted\" \\ name\n\x01") : std::string("é");
-  };
-  names.category = [](TaskId) { return std::string("compute"); };
-  names.resource = [](ResourceId resource) { return "gpu " + std::to_string(resource.value()); };
-  std::ostringstream out;
-  write_chrome_trace(out, graph, timeline, names);
-
-  const Json events = Json::parse(out.str()).at("traceEvents");
-  ASSERT_EQ(events.size(), 2 * 2 + 2u);
-  EXPECT_EQ(events[0].at("args").at("name"), "gpu 0");
-  EXPECT_EQ(events[2].at("args").at("name"), "gpu 1");
-  EXPECT_EQ(events[4].at("ph"), "X");
-  EXPECT_EQ(events[4].at("name"), "a \"quoted\" \\ name\n\x01");
-  EXPECT_EQ(events[4].at("cat"), "compute");
-  EXPECT_EQ(events[4].at("tid"), 0);
-  EXPECT_EQ(events[4].at("dur"), 1.5);
-  EXPECT_EQ(events[5].at("name"), "é");
-  EXPECT_EQ(events[5].at("ts"), 1.5);
-  EXPECT_THAT(out.str(), HasSubstr("\"ts\":1.500000,\"dur\":0.000007,"));
-}
-
-TEST(ChromeTrace, IsValidWithoutTasksOrNames) {
-  TaskGraph graph(0);
-  graph.finish();
-  std::ostringstream out;
-  write_chrome_trace(out, graph, Timeline(), TraceNames());
-  EXPECT_TRUE(Json::parse(out.str()).at("traceEvents").empty());
-}
-
-TEST(Dot, ListsTasksAndEdgesWithEscapedNames) {
-  const TaskGraph graph = two_tasks();
-  Timeline timeline;
-  FifoEngine().run(graph, timeline);
-  TraceNames names;
-  names.task = [](TaskId task) { return task == TaskId(0) ? "a \"b\"\\" : "c"; };
-  std::ostringstream out;
-  write_dot(out, graph, timeline, names);
-  EXPECT_EQ(out.str(),
-            "digraph tasks {\n"
-            "  rankdir=LR;\n"
-            "  node [shape=box];\n"
-            R"(  t0 [label="a \"b\"\\\nresource 0\n0.000000 .. 1.500000 us"];)"
-            "\n"
-            R"(  t1 [label="c\nresource 1\n1.500000 .. 1.500007 us"];)"
-            "\n"
-            "  t0 -> t1;\n"
-            "}\n");
 }
 
 }  // namespace
