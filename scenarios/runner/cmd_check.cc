@@ -7,23 +7,22 @@
 #include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/experiment.h"
-#include "scenarios/runner/output_file.h"
+#include "scenarios/runner/model_file.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/race.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
-#include "sim/model/models.h"
 
 namespace soapbox::runner {
 namespace {
 
 Result<Record> check_model(const std::string& name, const Arguments& arguments) {
-  const Result<const ModelRow*> row = find_model(name);
-  if (!row) return row.error();
   const auto batch = arguments.whole_number("batch", 1, kMostSamples);
   if (!batch) return batch.error();
-  const Result<Model> model = build_model(name, batch->value_or((*row)->batch_per_device));
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const Result<Model> model = load_model(*scenarios, name, {*batch, 1});
   if (!model) return model.error();
   const OpGraph& graph = model->graph;
   Flops backward;
@@ -120,7 +119,7 @@ Result<Record> check_experiment(const std::string& name, const Arguments&) {
   if (!scenarios) return scenarios.error();
   const Result<std::string> path = scenarios->path(kExperimentFiles, name);
   if (!path) return path.error();
-  const Result<Experiment> experiment = read_experiment(*path);
+  const Result<Experiment> experiment = read_experiment(*scenarios, *path);
   if (!experiment) return experiment.error();
   const Result<Race> race = Race::prepare(*scenarios, *experiment);
   if (!race) return race.error();
@@ -172,9 +171,12 @@ Result<std::string> kind_of_file(const std::string& path) {
   }
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.error();
-  const bool is_experiment = text->find("[[methods]]") != std::string::npos ||
-                             text->find("[[instances]]") != std::string::npos;
-  return std::string(is_experiment ? "experiment" : "cluster");
+  for (const auto& [table, kind] :
+       {std::pair("[[methods]]", "experiment"), std::pair("[[instances]]", "experiment"),
+        std::pair("[[layer]]", "model")}) {
+    if (text->find(table) != std::string::npos) return std::string(kind);
+  }
+  return std::string("cluster");
 }
 
 Result<CommandResult> run(const Arguments& arguments, const Console&) {
@@ -207,7 +209,7 @@ CommandRow check_command() {
                  .max_positional = 2,
                  .options = {{"devices", "N", "for cluster and plan: the first N devices"},
                              {"batch", "N", "for model: the global batch"},
-                             {"model", "NAME", "for plan: instead of the model it names"},
+                             {"model", "NAME|FILE", "for plan: instead of the model it names"},
                              {"cluster", "NAME|FILE", "for plan: instead of the one it names"},
                              format_option()}},
           run};

@@ -6,6 +6,7 @@
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/experiment.h"
 #include "scenarios/runner/hardware_file.h"
+#include "scenarios/runner/model_file.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/scenario_files.h"
 #include "sim/base/str.h"
@@ -18,7 +19,16 @@ namespace {
 
 using results::Table;
 
+void add_model(Table& table, const Model& model, std::string_view summary) {
+  table.add_row({model.name, model.graph.ops().size(), model.graph.parameter_count(),
+                 model.graph.forward_flops().count() / 1e9 / static_cast<double>(model.batch),
+                 model.batch, summary});
+}
+
+// The model table, then the files.
 Result<Table> list_models() {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
   Table table({{"name"},
                {"operators"},
                {"parameters"},
@@ -28,10 +38,12 @@ Result<Table> list_models() {
   for (const ModelRow& row : model_table()) {
     const Result<Model> model = row.build(row.batch_per_device);
     if (!model) return model.error();
-    table.add_row(
-        {row.name, model->graph.ops().size(), model->graph.parameter_count(),
-         model->graph.forward_flops().count() / 1e9 / static_cast<double>(row.batch_per_device),
-         row.batch_per_device, row.summary});
+    add_model(table, *model, row.summary);
+  }
+  for (const std::string& name : scenarios->names(kModelFiles)) {
+    const Result<Model> model = load_model(*scenarios, name, {});
+    if (!model) return model.error();
+    add_model(table, *model, str_cat("scenarios/models/", name, ".toml"));
   }
   return table;
 }
@@ -102,7 +114,7 @@ Result<Table> list_experiments() {
   for (const std::string& name : scenarios->names(kExperimentFiles)) {
     const Result<std::string> path = scenarios->path(kExperimentFiles, name);
     if (!path) return path.error();
-    const Result<Experiment> experiment = read_experiment(*path);
+    const Result<Experiment> experiment = read_experiment(*scenarios, *path);
     if (!experiment) return experiment.error();
     table.add_row({name, expand(*experiment).size()});
   }

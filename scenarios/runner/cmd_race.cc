@@ -61,7 +61,7 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (!scenarios) return scenarios.error();
   const Result<std::string> file = scenarios->path(kExperimentFiles, arguments.positional()[0]);
   if (!file) return file.error();
-  const Result<Experiment> experiment = read_experiment(*file);
+  const Result<Experiment> experiment = read_experiment(*scenarios, *file);
   if (!experiment) return experiment.error();
   const std::string path = arguments.text_or("db", str_cat(experiment->name, ".db"));
   Result<Race> race = Race::prepare(*scenarios, *experiment);

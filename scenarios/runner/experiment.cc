@@ -5,10 +5,10 @@
 #include <limits>
 
 #include "results/reference.h"
+#include "scenarios/runner/model_file.h"
 #include "scenarios/runner/text_file.h"
 #include "scenarios/runner/toml_file.h"
 #include "sim/base/str.h"
-#include "sim/model/models.h"
 
 namespace soapbox::runner {
 namespace {
@@ -73,10 +73,15 @@ void check_list(const TomlTable& table, std::string_view key, const std::vector<
   }
 }
 
-void read_instances(const TomlTable& table, NetworkModel network, Experiment& experiment) {
+void read_instances(const TomlTable& table, const ScenarioFolder& scenarios, NetworkModel network,
+                    Experiment& experiment) {
   const std::vector<std::string> models = table.strings("models");
   check_list(table, "models", models);
-  check_names(table, "models", "model", models, model_names());
+  for (const std::string& model : models) {
+    if (Status known = check_model_name(scenarios, model); !known) {
+      fail_with(table, "models", known.error());
+    }
+  }
   const std::vector<std::string> clusters = table.strings("clusters");
   check_list(table, "clusters", clusters);
   const std::vector<int64_t> devices = table.integers("devices", {.low = 1, .high = kMostDevices});
@@ -189,7 +194,7 @@ bool is_plain_name(std::string_view name) {
 
 }  // namespace
 
-Result<Experiment> read_experiment(const std::string& path) {
+Result<Experiment> read_experiment(const ScenarioFolder& scenarios, const std::string& path) {
   Result<std::string> text = read_text_file(path);
   if (!text) return text.error();
   const Result<TomlTable> root = parse_toml(*text, path);
@@ -205,7 +210,7 @@ Result<Experiment> read_experiment(const std::string& path) {
   const SyncMode sync = read_sync_key(*root, SyncMode::kOverlapped);
   const std::vector<TomlTable> instances = root->tables("instances");
   if (instances.empty()) root->fail("an experiment has at least one [[instances]]");
-  for (const TomlTable& table : instances) read_instances(table, network, experiment);
+  for (const TomlTable& table : instances) read_instances(table, scenarios, network, experiment);
   read_methods(*root, sync, experiment);
   if (root->good()) check_references(*root, experiment);
   if (Status status = root->finish(); !status) return status.error();

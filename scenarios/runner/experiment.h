@@ -37,7 +37,7 @@ struct Experiment {
 };
 
 // Everything is checked before anything runs: keys, names, numbers; errors carry file:line:column.
-Result<Experiment> read_experiment(const std::string& path);
+Result<Experiment> read_experiment(const ScenarioFolder& scenarios, const std::string& path);
 
 struct PlannedRun {
   size_t contest = 0;

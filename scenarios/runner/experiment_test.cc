@@ -39,7 +39,7 @@ class ExperimentFile : public testing::Test {
   Result<Experiment> read(const std::string& text) const {
     results::write_bytes(folder_.file("figure.csv"), kFigure);
     results::write_bytes(folder_.file("e.toml"), text);
-    return read_experiment(folder_.file("e.toml"));
+    return read_experiment(*find_scenarios(), folder_.file("e.toml"));
   }
   // The error without the folder: "e.toml:5:10: ...".
   std::string refusal(const std::string& old_text, const std::string& new_text) const {
@@ -127,10 +127,11 @@ TEST_F(ExperimentFile, MistakesAreRefusedAtTheirPlaceWithWhatIsAllowed) {
 TEST_F(ExperimentFile, TheFilesOfTheProjectAreAccepted) {
   const std::string folder = SOAPBOX_SOURCE_DIR "/scenarios/experiments/";
   // 6 models x 2 clusters x 3 methods; 6 x (5 + 7) x 3, Fig 6 whole.
-  const Result<Experiment> quickstart = read_experiment(folder + "quickstart.toml");
+  const Result<Experiment> quickstart =
+      read_experiment(*find_scenarios(), folder + "quickstart.toml");
   ASSERT_TRUE(quickstart) << quickstart.error().to_string();
   EXPECT_EQ(expand(*quickstart).size(), 36u);
-  const Result<Experiment> fig6 = read_experiment(folder + "fig6.toml");
+  const Result<Experiment> fig6 = read_experiment(*find_scenarios(), folder + "fig6.toml");
   ASSERT_TRUE(fig6) << fig6.error().to_string();
   EXPECT_EQ(expand(*fig6).size(), 216u);
   EXPECT_EQ(fig6->published.size(), 216u);

@@ -6,21 +6,14 @@
 
 #include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/fingerprint.h"
+#include "scenarios/runner/model_file.h"
 #include "scenarios/runner/profile_file.h"
 #include "sim/base/str.h"
-#include "sim/model/models.h"
 
 namespace soapbox::runner {
 namespace {
 
 constexpr int64_t kMostDevices = 1 << 20;
-
-Result<Model> load_model(const ProblemSpec& spec, size_t device_count) {
-  const Result<const ModelRow*> row = find_model(spec.model);
-  if (!row) return row.error();
-  const int64_t usual = (*row)->batch_per_device * static_cast<int64_t>(device_count);
-  return (*row)->build(spec.batch.value_or(usual));
-}
 
 // Of the hardware in the cluster; what has none costs what its datasheet says.
 Result<std::map<std::string, Profile>> load_profiles(const ScenarioFolder& scenarios,
@@ -50,13 +43,13 @@ LoadedProblem::LoadedProblem(Model model, Cluster cluster, Costs costs, Simulati
 Result<std::unique_ptr<const LoadedProblem>> LoadedProblem::load(const ScenarioFolder& scenarios,
                                                                  const ProblemSpec& spec) {
   // The cheap refusals first: a misspelt model should not wait for a large cluster's routes.
-  const Result<const ModelRow*> row = find_model(spec.model);
-  if (!row) return row.error();
+  if (Status known = check_model_name(scenarios, spec.model); !known) return known.error();
   std::optional<size_t> devices;
   if (spec.devices) devices = static_cast<size_t>(*spec.devices);
   Result<Cluster> cluster = load_cluster(scenarios, spec.cluster, devices);
   if (!cluster) return cluster.error();
-  Result<Model> model = load_model(spec, cluster->device_count());
+  Result<Model> model = load_model(scenarios, spec.model,
+                                   {spec.batch, static_cast<int64_t>(cluster->device_count())});
   if (!model) return model.error();
   const Result<std::map<std::string, Profile>> profiles = load_profiles(scenarios, *cluster);
   if (!profiles) return profiles.error();
@@ -75,7 +68,7 @@ Result<ScenarioFolder> find_scenarios() {
 }
 
 std::vector<Option> problem_options() {
-  return {{"model", "NAME", "the DNN; see 'soapbox list models'"},
+  return {{"model", "NAME|FILE", "the DNN; see 'soapbox list models'"},
           {"cluster", "NAME|FILE", "the cluster; see 'soapbox list clusters'"},
           {"devices", "N", "only the first N devices, filling nodes"},
           {"batch", "N",

@@ -13,7 +13,7 @@
 namespace soapbox::runner {
 
 struct ProblemSpec {
-  std::string model;               // a name of the table
+  std::string model;               // a name of the model table or of scenarios/models, or a file
   std::string cluster;             // a name of scenarios/clusters, or a file
   std::optional<int64_t> devices;  // the first so many; absent: all
   std::optional<int64_t> batch;    // global; absent: the model's batch per device x devices

@@ -1,0 +1,34 @@
+// Models as TOML, layer by layer: the format is described in scenarios/models/README.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "scenarios/runner/scenario_files.h"
+#include "scenarios/runner/toml_file.h"
+#include "sim/base/result.h"
+#include "sim/model/graph.h"
+
+namespace soapbox::runner {
+
+// How many samples an iteration takes: so many altogether, or the model's own number for each
+// device.
+struct BatchChoice {
+  std::optional<int64_t> global;
+  int64_t devices = 1;
+};
+
+// The model's name is the file's without its folder and extension. Every layer is checked where it
+// stands: unknown keys, unknown or later inputs, shapes that do not fit.
+Result<Model> read_model(const std::string& path, const BatchChoice& batch);
+Result<Model> model_from_toml(const TomlTable& file, const std::string& name,
+                              const BatchChoice& batch);
+
+// What --model NAME|FILE means: a name of the model table, a name of scenarios/models, or a file.
+Result<Model> load_model(const ScenarioFolder& scenarios, const std::string& name_or_path,
+                         const BatchChoice& batch);
+// The refusal of an unknown name, before anything else is read.
+Status check_model_name(const ScenarioFolder& scenarios, const std::string& name_or_path);
+
+}  // namespace soapbox::runner
