@@ -3,9 +3,10 @@
 //
 // Expected: a flow costs its events (a few hundred ns) and its part of re-sharing. Where all flows
 // of a step end together there are few re-sharings; where they end one by one, each re-shares what
-// is joined to the flow that ended: for random permutations of 1,024 hosts, some hundred pairs of
-// route and link at about 5 ns. Target: 500 k flows/s with 1,024 flows at once. SimGrid 3.32: 85 to
-// 106 k.
+// is joined to the flow that ended: some pairs of route and link for permutations, some hundred for
+// random destinations, at about 5 ns each. Target: 500 k flows/s with 1,024 flows at once. Measured
+// on a busy 2-core machine: 0.75 (random) to 1.6 M (shift) per CPU second; SimGrid 3.32 beside it,
+// simulation alone: 0.08 to 0.15 M.
 #include <benchmark/benchmark.h>
 
 #include <numeric>
