@@ -1,5 +1,4 @@
-// The Metropolis rule on relative cost differences, as a limit drawn before the proposal is
-// simulated.
+// The Metropolis rule on relative differences, as a limit drawn before the simulation.
 #pragma once
 
 #include "sim/base/rng.h"

@@ -1,5 +1,4 @@
-// What a proposal looks at: the space, and which operators belong together. Computed once per
-// search.
+// What a proposal looks at: the space, and which operators belong together.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,4 @@
-// "One weird trick for parallelizing convolutional neural networks" (Krizhevsky, arXiv 1404.5997,
-// 2014).
+// "One weird trick for parallelizing CNNs" (Krizhevsky, arXiv 1404.5997, 2014).
 //
 // Convolutions have most of the work and few weights: they are data parallel. Linear layers have
 // most of the weights and little work: they are split by output channel, so that each device holds

@@ -1,5 +1,4 @@
-// Proposal distributions: how a local search changes its current plan, and how it draws a fresh
-// one.
+// Proposal distributions: how a local search changes its plan, and how it draws a fresh one.
 //
 // No proposal here is symmetric, and none reports its probability: searchers accept by the
 // Metropolis rule without Hastings' correction. That is an optimiser, not a sampler of exp(-beta *

@@ -1,5 +1,4 @@
-// What a searcher is: a function from a problem, a budget, settings and a seed to the best plan
-// found.
+// A searcher: from a problem, a budget, settings and a seed to the best plan found.
 //
 // Contract: the searcher judges plans only through an Evaluator; it stops when that has counted
 // budget.evaluations simulations (it may stop earlier and says why); it takes all randomness from
