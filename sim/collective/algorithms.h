@@ -6,6 +6,7 @@
 
 #include "sim/base/result.h"
 #include "sim/collective/schedule.h"
+#include "sim/collective/terrain.h"
 
 namespace soapbox {
 
@@ -33,5 +34,16 @@ BuildSchedule build_double_binary_tree;
 BuildSchedule build_halving_doubling;
 BuildSchedule build_direct;
 BuildSchedule build_hierarchical;
+
+// Seconds for `bytes` in `chunks`, by the alpha-beta model of the file's head: what `auto`
+// compares.
+using EstimateSeconds = double(const Terrain& terrain, CollectiveOp op, double bytes,
+                               double chunks);
+EstimateSeconds estimate_ring;
+EstimateSeconds estimate_tree;
+EstimateSeconds estimate_double_binary_tree;
+EstimateSeconds estimate_halving_doubling;
+EstimateSeconds estimate_direct;
+EstimateSeconds estimate_hierarchical;
 
 }  // namespace soapbox

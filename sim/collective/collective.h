@@ -34,10 +34,11 @@ std::span<const CollectiveRow> collective_table();
 const CollectiveRow& collective_row(CollectiveOp op);
 Result<CollectiveOp> find_collective(std::string_view name);
 
-// To add an algorithm: its schedules in a file of its own, and a row.
+// To add an algorithm: its schedules and estimate in a file of its own, and a row.
 struct AlgorithmRow {
   std::string_view name;
   BuildSchedule* build = nullptr;
+  EstimateSeconds* estimate = nullptr;
   std::vector<CollectiveOp> ops;
   std::string_view summary;
 };
@@ -45,27 +46,36 @@ std::span<const AlgorithmRow> algorithm_table();
 // Fails with the names of those that know the collective.
 Result<const AlgorithmRow*> find_algorithm(CollectiveOp op, std::string_view name);
 
+// How messages share links: one after the other (step_network.h), or at once, each at its max-min
+// fair rate (sim/engine/flow_engine.h).
+enum class CollectiveNetwork : uint8_t { kSteps, kFair };
+
+inline constexpr Bytes kMostCollectiveBytes = Bytes(int64_t{1} << 48);
+
 struct CollectiveSpec {
   CollectiveOp op = CollectiveOp::kAllReduce;
-  std::string algorithm = "ring";
-  Bytes bytes;
+  std::string algorithm = "auto";  // or "auto": see below
+  CollectiveNetwork network = CollectiveNetwork::kSteps;
+  Bytes bytes = {};
   uint32_t chunks = 1;
   bool fold = true;  // where a proof of symmetry is found (fold.h); the time is the same
 };
 
 struct CollectiveOutcome {
+  std::string algorithm;
   Duration time;
-  uint64_t messages = 0;           // of all ranks
-  uint64_t events = 0;             // simulated; fewer than messages where folded
+  uint64_t messages = 0;  // of all ranks
+  uint64_t events = 0;    // simulated: messages, or with fair sharing tasks and changes of rates
   uint32_t folded_ranks = 0;       // simulated in place of all; 0: not folded
   double algorithm_bandwidth = 0;  // bytes per second
   double bus_bandwidth = 0;
 };
 
-// Simulates every message (fidelity `steps`; the rule is in step_network.h). Rank i is devices[i];
+// Simulates every message. Rank i is devices[i];
 // hierarchical algorithms take the devices of a node as a group, so these must follow each other.
 // Fails where there are fewer than two ranks, or the algorithm does not support this collective or
-// number of ranks.
+// number of ranks. "auto" is the one with the smallest estimate (AlgorithmRow::estimate, from the
+// figures of terrain.h) of those that support both; the first of equals.
 Result<CollectiveOutcome> simulate_collective(const Cluster& cluster,
                                               std::span<const DeviceId> devices,
                                               const CollectiveSpec& spec);

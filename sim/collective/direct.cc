@@ -9,7 +9,7 @@
 // Rank r begins with r + 1, so that not all send to one rank at first. On a full mesh of links of
 // latency a and bandwidth b: a + S / (n b) per step; where all of a rank's messages leave through
 // one port, a + (n - 1)/n S / b. Latency does not grow with n. O(n^2) messages.
-#include <array>
+#include <algorithm>
 #include <vector>
 
 #include "sim/collective/algorithms.h"
@@ -79,6 +79,22 @@ Result<std::unique_ptr<const Schedule>> build_direct(const CollectiveShape& shap
   }
   schedule->finish();
   return std::unique_ptr<const Schedule>(std::move(schedule));
+}
+
+double estimate_direct(const Terrain& terrain, CollectiveOp op, double bytes, double /*chunks*/) {
+  const double n = terrain.ranks;
+  const double fan = bytes / n / terrain.fan_share;
+  const double away = (n - terrain.ranks_per_node) / n * bytes / terrain.far_share;
+  switch (op) {
+    case CollectiveOp::kAllReduce:
+      return 2 * (terrain.far_latency + std::max(fan, away));
+    case CollectiveOp::kBroadcast:
+      return terrain.far_latency + bytes / terrain.fan_share;
+    case CollectiveOp::kSendRecv:
+      return terrain.far_latency + bytes / terrain.ring_bandwidth();
+    default:
+      return terrain.far_latency + std::max(fan, away);
+  }
 }
 
 }  // namespace soapbox

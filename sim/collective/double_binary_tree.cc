@@ -10,6 +10,7 @@
 // broadcast from rank 0, which is not the root: it sends each half to the root of its tree first.
 #include <array>
 #include <bit>
+#include <cmath>
 #include <optional>
 #include <vector>
 
@@ -90,6 +91,15 @@ Result<std::unique_ptr<const Schedule>> build_double_binary_tree(const Collectiv
   }
   schedule->finish();
   return std::unique_ptr<const Schedule>(std::move(schedule));
+}
+
+// A rank receives from two children in one tree and one parent in each: 2 S per port in all_reduce.
+double estimate_double_binary_tree(const Terrain& terrain, CollectiveOp op, double bytes,
+                                   double chunks) {
+  const double depth = std::ceil(std::log2(terrain.ranks + 1)) - 1;
+  const double passes = op == CollectiveOp::kAllReduce ? 2 : 1;
+  const double chunk = bytes / chunks / terrain.ring_bandwidth();
+  return passes * (depth * (terrain.far_latency + chunk) + (chunks - 1) * chunk);
 }
 
 }  // namespace soapbox

@@ -9,7 +9,7 @@
 // become ready. By induction over the order of events, the messages of r + p become ready when
 // those of r do: at first both at zero, later when a message of the neighbour is delivered, and
 // these are equal as well. Messages of one rank that are ready at the same moment claim their link
-// by step and chunk, for both ranks alike. In the identified schedule the predecessor of rank 0 is
+// by chunk and step, for both ranks alike. In the identified schedule the predecessor of rank 0 is
 // rank p - 1, which does what rank n - 1 does.
 //
 // So what is to be checked is a property of n pairs (bandwidth, latency): O(n) for each divisor of

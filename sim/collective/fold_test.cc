@@ -39,7 +39,8 @@ TEST(Fold, OneRankStandsForAllOnAMeshAndOnASwitch) {
   for (const CollectiveOp op : kRingOps) {
     for (uint32_t n = 2; n <= 17; ++n) {
       for (const uint32_t chunks : {1U, 2U, 5U}) {
-        const CollectiveSpec spec{op, "ring", Bytes(n * chunks * 10'007), chunks, true};
+        const CollectiveSpec spec{
+            .op = op, .algorithm = "ring", .bytes = Bytes(n * chunks * 10'007), .chunks = chunks};
         EXPECT_EQ(fold_of(full_mesh(n, kCable), spec), 1U);
         EXPECT_EQ(fold_of(star(n, kCable), spec), 1U);
       }
@@ -51,7 +52,8 @@ TEST(Fold, OneNodeStandsForAllWhereOnlyItsLastRankLeavesIt) {
   for (const CollectiveOp op : kRingOps) {
     for (const uint32_t nodes : {2U, 3U, 5U}) {
       for (const CableSpec nic : {CableSpec{1, nanoseconds(900)}, CableSpec{40, nanoseconds(10)}}) {
-        const CollectiveSpec spec{op, "ring", Bytes(nodes * 4 * 3 * 999), 3, true};
+        const CollectiveSpec spec{
+            .op = op, .algorithm = "ring", .bytes = Bytes(nodes * 4 * 3 * 999), .chunks = 3};
         EXPECT_EQ(fold_of(nodes_with_one_nic(nodes, 4, kCable, nic), spec), 4U);
       }
     }
@@ -76,8 +78,10 @@ TEST(Fold, AgreesWithTheUnfoldedRunOnRandomRings) {
       builder.add_link(devices[i], devices[(i + 1) % n], cables[i % repeat]);
     }
     const uint32_t chunks = 1 + rng.below(4);
-    const CollectiveSpec spec{kRingOps[rng.below(4)], "ring", Bytes(n * chunks * 4096), chunks,
-                              true};
+    const CollectiveSpec spec{.op = kRingOps[rng.below(4)],
+                              .algorithm = "ring",
+                              .bytes = Bytes(n * chunks * 4096),
+                              .chunks = chunks};
     SCOPED_TRACE(str_cat("seed ", seed));
     const uint32_t fold = fold_of(builder.make(), spec);
     if (fold != 0) {
@@ -89,7 +93,8 @@ TEST(Fold, AgreesWithTheUnfoldedRunOnRandomRings) {
 }
 
 TEST(Fold, IsRefusedWhereRanksDiffer) {
-  const CollectiveSpec spec{CollectiveOp::kAllReduce, "ring", Bytes(6 * 1000), 1, true};
+  const CollectiveSpec spec{
+      .op = CollectiveOp::kAllReduce, .algorithm = "ring", .bytes = Bytes(6 * 1000), .chunks = 1};
   ClusterBuilder builder;
   std::vector<VertexId> devices;
   for (uint32_t i = 0; i < 6; ++i) devices.push_back(builder.add_device(0));
@@ -120,7 +125,8 @@ TEST(Fold, IsRefusedWhereRanksShareALink) {
     builder.add_link(out, device, kCable);
   }
   builder.add_link(in, out, kCable);
-  const CollectiveSpec spec{CollectiveOp::kAllReduce, "ring", Bytes(4000), 1, true};
+  const CollectiveSpec spec{
+      .op = CollectiveOp::kAllReduce, .algorithm = "ring", .bytes = Bytes(4000), .chunks = 1};
   EXPECT_EQ(fold_of(builder.make(), spec), 0U);
 }
 

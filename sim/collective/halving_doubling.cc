@@ -12,6 +12,7 @@
 // pairs; the even one gives its data to the odd one before, and gets the result after.
 // The others refuse such n. O(n log n) messages.
 #include <bit>
+#include <cmath>
 #include <vector>
 
 #include "sim/base/str.h"
@@ -92,6 +93,19 @@ Result<std::unique_ptr<const Schedule>> build_halving_doubling(const CollectiveS
   if (shape.op != CollectiveOp::kReduceScatter) builder.double_up();
   builder.return_result();
   return builder.finish();
+}
+
+// Partners at least a node apart exchange all but a part of 1 / nodes.
+double estimate_halving_doubling(const Terrain& terrain, CollectiveOp op, double bytes,
+                                 double /*chunks*/) {
+  const double far_steps = std::floor(std::log2(terrain.nodes));
+  const double near_steps = std::floor(std::log2(terrain.ranks)) - far_steps;
+  const double pass = far_steps * terrain.far_latency + near_steps * terrain.near_latency +
+                      bytes * (1 - 1 / terrain.nodes) / terrain.far_share +
+                      bytes * (1 / terrain.nodes - 1 / terrain.ranks) / terrain.near_bandwidth;
+  if (op != CollectiveOp::kAllReduce) return pass;
+  const bool whole = std::has_single_bit(static_cast<uint32_t>(terrain.ranks));
+  return 2 * pass + (whole ? 0 : 2 * (terrain.far_latency + bytes / terrain.far_bandwidth));
 }
 
 }  // namespace soapbox

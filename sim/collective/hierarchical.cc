@@ -100,4 +100,12 @@ Result<std::unique_ptr<const Schedule>> build_hierarchical(const CollectiveShape
   return builder.finish();
 }
 
+double estimate_hierarchical(const Terrain& terrain, CollectiveOp /*op*/, double bytes,
+                             double /*chunks*/) {
+  const double g = terrain.ranks_per_node;
+  return 2 * (g - 1) * (terrain.near_latency + bytes / g / terrain.near_bandwidth) +
+         2 * (terrain.nodes - 1) *
+             (terrain.far_latency + bytes / terrain.ranks / terrain.far_share);
+}
+
 }  // namespace soapbox

@@ -102,4 +102,20 @@ Result<std::unique_ptr<const Schedule>> build_ring(const CollectiveShape& shape)
   return bad_input("ring: not an algorithm for this collective");
 }
 
+double estimate_ring(const Terrain& terrain, CollectiveOp op, double bytes, double chunks) {
+  const double hops = terrain.ranks - 1;
+  const double latency = terrain.ring_latency();
+  const double wire = bytes / terrain.ring_bandwidth();
+  switch (op) {
+    case CollectiveOp::kAllReduce:
+      return 2 * hops * (latency + wire / terrain.ranks);
+    case CollectiveOp::kBroadcast:
+      return hops * (latency + wire / chunks) + (chunks - 1) * wire / chunks;
+    case CollectiveOp::kSendRecv:
+      return terrain.far_latency + wire;
+    default:
+      return hops * (latency + wire / terrain.ranks);
+  }
+}
+
 }  // namespace soapbox

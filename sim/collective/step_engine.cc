@@ -33,10 +33,11 @@ void StepEngine::reset(const Schedule& schedule, const StepNetwork& network, uin
   if (!schedule.waits_are_single()) {
     waiting_.resize(size_t{schedule.message_count()} * chunks);
   }
-  for (uint32_t id = 0; id < schedule.message_count(); ++id) {
+  const uint32_t messages = schedule.message_count();
+  for (uint32_t id = 0; id < messages; ++id) {
     const uint32_t waits = schedule.wait_count(id);
     for (uint32_t chunk = 0; chunk < chunks; ++chunk) {
-      const uint32_t event = id * chunks + chunk;
+      const uint32_t event = chunk * messages + id;
       if (waits == 0) queue_.push(SimTime(), event);
       if (!waiting_.empty()) waiting_[event].unmet = waits;
     }
@@ -51,12 +52,13 @@ Result<StepsOutcome> StepEngine::run(const Schedule& schedule, const StepNetwork
   }
   reset(schedule, network, chunks);
   const MessageBytes bytes_of(schedule, total, chunks);
+  const uint32_t messages = schedule.message_count();
   StepsOutcome outcome;
   SimTime last;
   while (!queue_.empty()) {
     const Event event = queue_.pop();
-    const uint32_t id = event.id / chunks;
-    const uint32_t chunk = event.id % chunks;
+    const uint32_t chunk = event.id / messages;
+    const uint32_t id = event.id - chunk * messages;
     const Message message = schedule.message(id);
     SimTime delivered = event.time;
     if (!message.is_join()) {
@@ -70,7 +72,7 @@ Result<StepsOutcome> StepEngine::run(const Schedule& schedule, const StepNetwork
     }
     uint32_t lone = 0;
     for (const uint32_t dependent : schedule.dependents(id, lone)) {
-      const uint32_t next = dependent * chunks + chunk;
+      const uint32_t next = chunk * messages + dependent;
       SimTime ready = delivered;
       if (!waiting_.empty()) {
         Waiting& waiting = waiting_[next];

@@ -1,8 +1,8 @@
 // The links that a collective's messages cross, reduced to those that can delay them.
 //
 // Rule of `steps`. A message of S bytes that became ready at time t claims the links l1 .. lk of
-// its route, in travel order; messages claim in the order of (ready, id), links are first in, first
-// out:
+// its route, in travel order. Messages claim in the order of (ready, chunk, id); links are first
+// in, first out:
 //     begin(1) = max(t, free(1)),   begin(i) = max(begin(i-1), free(i)),
 //     free(i) := begin(i) + S / bandwidth(i),
 //     delivered = max over i of (begin(i) + S / bandwidth(i)) + sum of the links' latencies.

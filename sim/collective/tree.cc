@@ -8,6 +8,7 @@
 // all_reduce 2 h (a + S / b) with one chunk, plus (K - 1) S / (K b) of S / K in place of S with K.
 // Data that every rank must send twice: S per direction, so trees win where latency counts.
 // O(n) messages.
+#include <cmath>
 #include <vector>
 
 #include "sim/collective/algorithms.h"
@@ -32,6 +33,14 @@ Result<std::unique_ptr<const Schedule>> build_tree(const CollectiveShape& shape)
   }
   schedule->finish();
   return std::unique_ptr<const Schedule>(std::move(schedule));
+}
+
+// Parents are mostly in other nodes, and two children share their parent's port.
+double estimate_tree(const Terrain& terrain, CollectiveOp op, double bytes, double chunks) {
+  const double depth = std::floor(std::log2(terrain.ranks));
+  const double chunk = 2 * bytes / chunks / terrain.far_share;
+  const double passes = op == CollectiveOp::kAllReduce ? 2 : 1;
+  return passes * depth * (terrain.far_latency + chunk) + (chunks - 1) * chunk;
 }
 
 }  // namespace soapbox

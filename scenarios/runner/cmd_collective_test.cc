@@ -1,0 +1,80 @@
+// soapbox collective, run as a user would.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "scenarios/runner/commands.h"
+#include "scenarios/runner/test_program.h"
+
+namespace soapbox::runner {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::vector<std::string> all_reduce(std::vector<std::string> more) {
+  std::vector<std::string> words = {"collective", "--op",      "all_reduce", "--bytes",
+                                    "1MiB",       "--cluster", "dgx_h100"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+json result_of(const ProgramFolder& folder, std::vector<std::string> more) {
+  more.insert(more.end(), {"--format", "json"});
+  const Ran ran = folder.run(all_reduce(more));
+  EXPECT_EQ(ran.exit_code, 0) << ran.messages;
+  return json::parse(ran.output);
+}
+
+// 8 GPUs on NVSwitch: 2 x 7 steps of 0.6 us and 128 KiB at 396.4 GB/s; 2 x 7 x 8 x 4 messages.
+TEST(CollectiveCommand, PrintsTheTimeOfARing) {
+  const ProgramFolder folder;
+  const json row = result_of(folder, {"--devices", "8", "--algorithm", "ring"});
+  const double time = 14 * (0.6e-6 + 131072 / 396.4e9);
+  EXPECT_NEAR(row.at("time_s").get<double>() / time, 1, 1e-6);
+  EXPECT_NEAR(row.at("algbw_bytes_per_s").get<double>() / (1048576 / time), 1, 1e-6);
+  EXPECT_NEAR(row.at("busbw_bytes_per_s").get<double>() / (1048576 / time * 14 / 8), 1, 1e-6);
+  EXPECT_EQ(row.at("messages"), 112);
+  EXPECT_EQ(row.at("events"), 14);
+  EXPECT_EQ(row.at("folded"), true);
+}
+
+TEST(CollectiveCommand, FoldingChangesTheWorkAndNotTheTime) {
+  const ProgramFolder folder;
+  const std::vector<std::string> ring = {"--devices", "8", "--algorithm", "ring", "--chunks", "4"};
+  std::vector<std::string> off = ring;
+  off.insert(off.end(), {"--fold", "off"});
+  const json folded = result_of(folder, ring);
+  const json unfolded = result_of(folder, off);
+  EXPECT_EQ(folded.at("time_s"), unfolded.at("time_s"));
+  EXPECT_EQ(unfolded.at("events"), 4 * 8 * 14);
+  EXPECT_EQ(folded.at("events"), 4 * 14);
+}
+
+TEST(CollectiveCommand, TellsWhatIsAllowed) {
+  const ProgramFolder folder;
+  const struct {
+    std::vector<std::string> words;
+    ExitCode code;
+    std::string part;
+  } cases[] = {
+      {{"--algorithm", "rign"}, ExitCode::kUsage, "ring"},
+      {{"--network", "wire"}, ExitCode::kUsage, "fair"},
+      {{"--fold", "yes"}, ExitCode::kUsage, "off"},
+      {{"--chunks", "0"}, ExitCode::kUsage, "chunks"},
+      {{"--devices", "1"}, ExitCode::kBadInput, "at least 2"},
+      {{"--algorithm", "hierarchical", "--devices", "8"}, ExitCode::kBadInput, "several nodes"},
+  };
+  for (const auto& c : cases) {
+    const Ran ran = folder.run(all_reduce(c.words));
+    EXPECT_EQ(ran.exit_code, static_cast<int>(c.code)) << ran.messages;
+    EXPECT_EQ(ran.output, "");
+    EXPECT_THAT(ran.messages, HasSubstr(c.part));
+  }
+  EXPECT_THAT(folder.run({"collective", "--op", "all_reduce", "--cluster", "dgx_h100"}).messages,
+              HasSubstr("bytes"));
+}
+
+}  // namespace
+}  // namespace soapbox::runner
