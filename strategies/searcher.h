@@ -52,6 +52,8 @@ struct SearchSettings {
   std::vector<std::string> starts;
   // How every plan of the search combines gradients.
   SyncMode sync = SyncMode::kOverlapped;
+  // How changes are evaluated: never what comes out, only how fast.
+  SimulationMode simulation = SimulationMode::kDelta;
 };
 inline constexpr std::string_view kRandomStart = "random";
 

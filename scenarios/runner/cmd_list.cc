@@ -62,8 +62,7 @@ Result<Table> list_methods() {
 
 Result<Table> list_networks() {
   Table table({{"name"}, {"summary"}});
-  table.add_row({to_string(NetworkModel::kFifo),
-                 "a link serves one transfer at a time, in order of readiness, at s / b"});
+  for (const NetworkModelRow& row : network_model_table()) table.add_row({row.name, row.summary});
   return table;
 }
 

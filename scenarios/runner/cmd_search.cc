@@ -46,6 +46,10 @@ Result<SearchOptions> read_options(const Arguments& arguments) {
                     .budget = static_cast<uint64_t>(budget->value_or(1000)),
                     .settings = {}};
   options.method.settings.sync = sync->value_or(SyncMode::kOverlapped);
+  const Result<SimulationMode> simulation =
+      parse_simulation_mode(arguments.text_or("simulation", "delta"));
+  if (!simulation) return simulation.error();
+  options.method.settings.simulation = *simulation;
   return options;
 }
 
@@ -116,14 +120,16 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
 
 CommandRow search_command() {
   Syntax syntax{.command = "search", .options = problem_options()};
-  syntax.options.insert(syntax.options.end(),
-                        {{"method", "NAME", "the searcher; see 'soapbox list methods'"},
-                         {"budget", "N", "plans to simulate (default 1000)"},
-                         {"seed", "S", "of all randomness (default 0)"},
-                         sync_option(),
-                         {"db", "FILE", "store the run in this database; made if absent"},
-                         {"out", "FILE", "write the best plan as JSON"},
-                         format_option()});
+  syntax.options.insert(
+      syntax.options.end(),
+      {{"method", "NAME", "the searcher; see 'soapbox list methods'"},
+       {"budget", "N", "plans to simulate (default 1000)"},
+       {"seed", "S", "of all randomness (default 0)"},
+       sync_option(),
+       {"simulation", "MODE", "how proposals are evaluated: delta (default) or full; same results"},
+       {"db", "FILE", "store the run in this database; made if absent"},
+       {"out", "FILE", "write the best plan as JSON"},
+       format_option()});
   return {"search", "Searches for the fastest plan.", std::move(syntax), run};
 }
 

@@ -21,6 +21,9 @@ Record simulation_record(const LoadedProblem& loaded, const std::string& method,
   record.add("communication_bytes", report.communication.count());
   record.add("network_bytes", report.network.count());
   record.add("compute_s_total", report.compute_total.seconds());
+  record.add("lower_bound_s", report.lower_bound.seconds());
+  record.add("lower_bound_kind", report.lower_bound_kind);
+  record.add("gap", report.gap());
   record.add("tasks", report.tasks);
   record.add("events", report.events);
   record.add("trace_hash", hex(report.trace_hash));

@@ -81,7 +81,7 @@ void DeltaSimulation::build_edge(EdgeId edge, const Plan& plan, const EdgeBlock&
         plan.ops[consumer].devices[pair.consumer_piece], pair.bytes, MeetingEnd::kSender);
     engine_.add_edge(from, transfer);
     engine_.add_edge(transfer, to);
-    edges_[edge].tasks.push_back(transfer);
+    edges_[edge].push_back(transfer);
   }
   if (!ops_[producer].backward.empty() && !ops_[consumer].backward.empty()) {
     build_edge_backward(edge, plan, block);
@@ -101,7 +101,7 @@ void DeltaSimulation::build_edge_backward(EdgeId edge, const Plan& plan, const E
                                     plan.ops[producer].devices[sum.producer_piece], sum.duration);
     engine_.add_edge(task, targets[sum.producer_piece]);
     arrival[sum.producer_piece] = task;
-    edges_[edge].tasks.push_back(task);
+    edges_[edge].push_back(task);
   }
   size_t transfers = 0;
   for (const PiecePair& pair : block.pairs) {
@@ -117,16 +117,15 @@ void DeltaSimulation::build_edge_backward(EdgeId edge, const Plan& plan, const E
         plan.ops[producer].devices[pair.producer_piece], pair.bytes, MeetingEnd::kReceiver);
     engine_.add_edge(from, transfer);
     engine_.add_edge(transfer, to);
-    edges_[edge].tasks.push_back(transfer);
+    edges_[edge].push_back(transfer);
   }
 }
 
 void DeltaSimulation::build_weight(WeightId weight, const SyncBlock& block) {
-  TaskSet& set = weights_[weight];
-  set.serial = block.serial;
+  std::vector<TaskId>& tasks = weights_[weight];
   const size_t rank = weights_.size() - weight.index();  // 0 is the barrier of all
   for (const SyncTask& sync : block.tasks) {
-    const uint64_t key = make_key(Phase::kWeights, rank, false, 0, false, set.tasks.size());
+    const uint64_t key = make_key(Phase::kWeights, rank, false, 0, false, tasks.size());
     TaskId task;
     if (sync.kind == TaskKind::kSyncTransfer) {
       task = add_transfer(key, sync.from, sync.to, sync.bytes, sync.end);
@@ -135,12 +134,12 @@ void DeltaSimulation::build_weight(WeightId weight, const SyncBlock& block) {
     } else {
       task = engine_.add_task(key, barrier_resource(problem_.cluster), Duration());
     }
-    for (const uint32_t earlier : block.after_of(sync)) engine_.add_edge(set.tasks[earlier], task);
+    for (const uint32_t earlier : block.after_of(sync)) engine_.add_edge(tasks[earlier], task);
     for (const auto& [op, piece] : block.contributors_of(sync)) {
       engine_.add_edge(ops_[op].backward[piece], task);
     }
     if (sync.after_all_backward) engine_.add_edge(all_backward_, task);
-    set.tasks.push_back(task);
+    tasks.push_back(task);
   }
 }
 
@@ -158,8 +157,8 @@ void DeltaSimulation::make_blocks(const Plan& plan) {
                                             problem_.costs));
   }
   for (const WeightId weight : touched_weights_) {
-    blocks_.weights.push_back(
-        make_sync_block(graph, weight, plan, problem_.cluster, problem_.costs));
+    blocks_.weights.push_back(make_sync_block(graph, weight, plan, problem_.cluster, problem_.costs,
+                                              problem_.options.network));
   }
 }
 
@@ -225,10 +224,11 @@ Duration DeltaSimulation::reset(const Plan& plan) {
   touch(all);
   make_blocks(plan);
   exchange_profiles(plan);
-  build_tasks(plan);
   before_ = {};
   serial_ = Duration();
   for (const SyncBlock& block : blocks_.weights) serial_ += block.serial;
+  if (shares_links()) return run_flows(plan);
+  build_tasks(plan);
   const std::optional<SimTime> makespan = engine_.repair();
   engine_.commit();
   return *makespan - SimTime() + serial_;
@@ -261,11 +261,11 @@ void DeltaSimulation::remove_tasks() {
     before_.ops.push_back(std::exchange(ops_[op], {}));
   }
   for (const EdgeId edge : touched_edges_) {
-    remove_all(edges_[edge].tasks);
+    remove_all(edges_[edge]);
     before_.edges.push_back(std::exchange(edges_[edge], {}));
   }
   for (const WeightId weight : touched_weights_) {
-    remove_all(weights_[weight].tasks);
+    remove_all(weights_[weight]);
     before_.weights.push_back(std::exchange(weights_[weight], {}));
   }
 }
@@ -277,14 +277,21 @@ std::optional<Duration> DeltaSimulation::propose(const Plan& plan, std::span<con
   exchange_profiles(plan);
   serial_before_ = serial_;
   for (size_t i = 0; i < touched_weights_.size(); ++i) {
-    serial_ = serial_ - weights_[touched_weights_[i]].serial + blocks_.weights[i].serial;
+    serial_ = serial_ - before_.weight_profiles[i].serial + blocks_.weights[i].serial;
   }
   edited_ = false;
   std::optional<SimTime> makespan_limit;
   if (limit) {
     if (serial_ > *limit) return std::nullopt;
     makespan_limit = SimTime() + (*limit - serial_);
-    if (bounds_.compute(*limit - serial_).value > *limit - serial_) return std::nullopt;
+    const Duration enough = shares_links() ? Duration(INT64_MAX) : *limit - serial_;
+    const Duration bound = bounds_.compute(enough).value;
+    if (rounded_down(bound, problem_.options.network) > *limit - serial_) return std::nullopt;
+  }
+  if (shares_links()) {
+    const Duration time = run_flows(plan);
+    if (limit && time > *limit) return std::nullopt;
+    return time;
   }
   edited_ = true;
   remove_tasks();
@@ -294,8 +301,15 @@ std::optional<Duration> DeltaSimulation::propose(const Plan& plan, std::span<con
   return *makespan - SimTime() + serial_;
 }
 
+Duration DeltaSimulation::run_flows(const Plan& plan) {
+  const Lowered lowered =
+      lower(problem_.model, problem_.cluster, problem_.costs, plan, NetworkModel::kFair);
+  flow_engine_.run(lowered.graph, shared_network(problem_.cluster, problem_.options), timeline_);
+  return timeline_.makespan - SimTime() + serial_;
+}
+
 void DeltaSimulation::accept() {
-  engine_.commit();
+  if (!shares_links()) engine_.commit();
   before_ = {};
 }
 
@@ -327,11 +341,11 @@ std::vector<DeltaSimulation::TaskTimes> DeltaSimulation::timeline() const {
     for (const TaskId task : state.forward) add(task);
     for (const TaskId task : state.backward) add(task);
   }
-  for (const TaskSet& set : edges_) {
-    for (const TaskId task : set.tasks) add(task);
+  for (const std::vector<TaskId>& tasks : edges_) {
+    for (const TaskId task : tasks) add(task);
   }
-  for (const TaskSet& set : weights_) {
-    for (const TaskId task : set.tasks) add(task);
+  for (const std::vector<TaskId>& tasks : weights_) {
+    for (const TaskId task : tasks) add(task);
   }
   if (all_backward_.valid()) add(all_backward_);
   std::sort(times.begin(), times.end(),

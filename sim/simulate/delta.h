@@ -4,7 +4,14 @@
 //
 // Results equal simulate() to the picosecond, task by task: tasks carry the structural order of
 // lower() as their keys. Changing one operator with p pieces whose edges have q pairs costs O(p +
-// q) to rebuild, plus the visits of the repair (engine/delta_engine.h).
+// q) to rebuild, plus the visits of the repair (engine/delta_engine.h). With a limit, the lower
+// bound of the changed plan (lower_bound.h) comes first: most of a search's proposals end there,
+// before any task exists.
+//
+// Where flows share links (NetworkModel::kFair) a change reaches every flow that shares a link with
+// a changed one, and so on: there is no untouched rest to keep. What is saved there is the
+// simulation of every proposal that the bound refuses; the others run in full, so results are exact
+// as well.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +21,7 @@
 #include <vector>
 
 #include "sim/engine/delta_engine.h"
+#include "sim/engine/flow_engine.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/blocks.h"
 #include "sim/simulate/lower_bound.h"
@@ -50,10 +58,6 @@ class DeltaSimulation {
     std::vector<TaskId> forward;   // by piece
     std::vector<TaskId> backward;  // by piece; empty where nothing has a gradient
   };
-  struct TaskSet {
-    std::vector<TaskId> tasks;
-    Duration serial;
-  };
 
   // The blocks of a change, in the order of touched_*.
   struct Blocks {
@@ -64,13 +68,15 @@ class DeltaSimulation {
   // What the current plan had where a pending change differs.
   struct Before {
     std::vector<OpState> ops;
-    std::vector<TaskSet> edges;
-    std::vector<TaskSet> weights;
+    std::vector<std::vector<TaskId>> edges;
+    std::vector<std::vector<TaskId>> weights;
     std::vector<OpProfile> op_profiles;
     std::vector<EdgeProfile> edge_profiles;
     std::vector<SyncProfile> weight_profiles;
   };
 
+  bool shares_links() const { return problem_.options.network == NetworkModel::kFair; }
+  Duration run_flows(const Plan& plan);
   void make_blocks(const Plan& plan);
   void exchange_profiles(const Plan& plan);
   void restore_profiles();
@@ -87,9 +93,11 @@ class DeltaSimulation {
 
   Problem problem_;
   DeltaEngine engine_;
+  FlowEngine flow_engine_;  // used, with the timeline, where flows share links
+  Timeline timeline_;
   IdVector<OpId, OpState> ops_;
-  IdVector<EdgeId, TaskSet> edges_;
-  IdVector<WeightId, TaskSet> weights_;
+  IdVector<EdgeId, std::vector<TaskId>> edges_;
+  IdVector<WeightId, std::vector<TaskId>> weights_;
   TaskId all_backward_;  // if has_backward_barrier()
 
   PlanBounds bounds_;

@@ -21,8 +21,14 @@ Evaluator::Evaluator(const Problem& problem, SimulationMode mode)
     : problem_(problem), mode_(mode), delta_(problem) {}
 
 Duration Evaluator::evaluate_fully() {
-  const Lowered lowered = lower(problem_.model, problem_.cluster, problem_.costs, current_);
-  engine_.run(lowered.graph, timeline_);
+  const NetworkModel network = problem_.options.network;
+  const Lowered lowered =
+      lower(problem_.model, problem_.cluster, problem_.costs, current_, network);
+  if (network == NetworkModel::kFair) {
+    flow_engine_.run(lowered.graph, shared_network(problem_.cluster, problem_.options), timeline_);
+  } else {
+    engine_.run(lowered.graph, timeline_);
+  }
   return timeline_.makespan - SimTime() + lowered.serial_sync;
 }
 

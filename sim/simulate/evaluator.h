@@ -58,6 +58,7 @@ class Evaluator {
   Problem problem_;
   SimulationMode mode_;
   FifoEngine engine_;
+  FlowEngine flow_engine_;
   Timeline timeline_;
   DeltaSimulation delta_;
   Plan current_;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include "sim/simulate/blocks.h"
@@ -36,11 +37,13 @@ namespace {
 
 class Lowering {
  public:
-  Lowering(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan)
+  Lowering(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan,
+           NetworkModel network)
       : graph_(model.graph),
         cluster_(cluster),
         costs_(costs),
         plan_(plan),
+        network_(network),
         out_{TaskGraph(resource_count(cluster)), {}, {}, {}, {}, {}} {}
 
   Lowered run() {
@@ -70,9 +73,26 @@ class Lowering {
   }
   TaskId add_transfer(TaskKind kind, DeviceId from, DeviceId to, Bytes bytes, MeetingEnd end) {
     const FifoTransfer transfer = fifo_transfer(cluster_, from, to, bytes, end);
-    const TaskId task = out_.graph.add_task(transfer.link, transfer.duration);
+    TaskId task;
+    if (network_ == NetworkModel::kFair) {
+      const Flow flow{route_id(from, to), bytes, cluster_.route(from, to).latency};
+      task = out_.graph.add_flow(flow, transfer.link, transfer.duration);
+    } else {
+      task = out_.graph.add_task(transfer.link, transfer.duration);
+    }
     out_.labels.push_back({kind, {}, 0, {}, {}, from, to, bytes});
     return task;
+  }
+  RouteId route_id(DeviceId from, DeviceId to) {
+    const auto [at, is_new] = route_ids_.try_emplace({from, to});
+    if (is_new) {
+      std::vector<ResourceId> links;
+      for (const LinkId link : cluster_.route(from, to).links) {
+        links.push_back(link_resource(cluster_, link));
+      }
+      at->second = out_.graph.routes().add(links, compute_resource(from), compute_resource(to));
+    }
+    return at->second;
   }
   // A moment that waits for many and releases many, on a resource of its own that never delays.
   TaskId add_barrier() {
@@ -91,6 +111,8 @@ class Lowering {
   const Cluster& cluster_;
   const Costs& costs_;
   const Plan& plan_;
+  NetworkModel network_;
+  std::map<std::pair<DeviceId, DeviceId>, RouteId> route_ids_;
   Lowered out_;
   IdVector<OpId, OpBlock> blocks_;
   IdVector<EdgeId, EdgeBlock> edges_;
@@ -201,7 +223,7 @@ void Lowering::lower_weights() {
 }
 
 void Lowering::lower_weight(WeightId weight, TaskId all_backward) {
-  const SyncBlock block = make_sync_block(graph_, weight, plan_, cluster_, costs_);
+  const SyncBlock block = make_sync_block(graph_, weight, plan_, cluster_, costs_, network_);
   std::vector<TaskId> tasks;
   tasks.reserve(block.tasks.size());
   for (const SyncTask& sync : block.tasks) {
@@ -228,8 +250,9 @@ void Lowering::lower_weight(WeightId weight, TaskId all_backward) {
 
 }  // namespace
 
-Lowered lower(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan) {
-  return Lowering(model, cluster, costs, plan).run();
+Lowered lower(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan,
+              NetworkModel network) {
+  return Lowering(model, cluster, costs, plan, network).run();
 }
 
 }  // namespace soapbox

@@ -6,6 +6,7 @@
 #include "sim/engine/task_graph.h"
 #include "sim/model/graph.h"
 #include "sim/plan/plan.h"
+#include "sim/simulate/network_model.h"
 #include "sim/simulate/task_label.h"
 #include "sim/simulate/transfer.h"
 
@@ -21,6 +22,8 @@ struct Lowered {
 };
 
 // REQUIRES: check_plan() accepts the plan.
-Lowered lower(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan);
+// With NetworkModel::kFair every transfer is a flow.
+Lowered lower(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan,
+              NetworkModel network = NetworkModel::kFifo);
 
 }  // namespace soapbox

@@ -80,6 +80,7 @@ EdgeProfile make_edge_profile(const EdgeBlock& block, const OpConfig& producer,
 SyncProfile make_sync_profile(const SyncBlock& block, size_t user_count, const Cluster& cluster) {
   SyncProfile result;
   GroupProfile& profile = result.group;
+  result.serial = block.serial;
   result.waits_for_all = true;
   for (const SyncTask& task : block.tasks) {
     const auto contributors = block.contributors_of(task);
@@ -243,6 +244,37 @@ LowerBound PlanBounds::compute(Duration enough) {
     if (best.value > enough) return best;
   }
   return best;
+}
+
+Duration rounded_down(Duration bound, NetworkModel network) {
+  if (network != NetworkModel::kFair) return bound;
+  const int64_t ps = bound.picoseconds();
+  return Duration(std::max<int64_t>(0, ps - ps / 1'000'000'000 - 10'000));
+}
+
+LowerBound lower_bound(const Model& model, const Cluster& cluster, const Costs& costs,
+                       const Plan& plan, NetworkModel network) {
+  const OpGraph& graph = model.graph;
+  PlanBounds bounds(graph, cluster);
+  for (const OpId op : graph.ops().ids()) {
+    bounds.ops[op] =
+        make_op_profile(make_op_block(graph.op(op), plan.ops[op], cluster, costs), plan.ops[op]);
+  }
+  for (const EdgeId id : graph.edges().ids()) {
+    const OpConfig& producer = plan.ops[graph.edge(id).producer];
+    const OpConfig& consumer = plan.ops[graph.edge(id).consumer];
+    bounds.edges[id] =
+        make_edge_profile(make_edge_block(graph, id, producer, consumer, cluster, costs), producer,
+                          consumer, cluster);
+  }
+  for (const WeightId weight : graph.weights().ids()) {
+    bounds.weights[weight] =
+        make_sync_profile(make_sync_block(graph, weight, plan, cluster, costs, network),
+                          graph.users(weight).size(), cluster);
+  }
+  LowerBound bound = bounds.compute(Duration(INT64_MAX));
+  bound.value = rounded_down(bound.value, network);
+  return bound;
 }
 
 }  // namespace soapbox

@@ -50,6 +50,7 @@ struct EdgeProfile {
 
 struct SyncProfile {
   GroupProfile group;
+  Duration serial;             // SyncMode::kSerial: beside the tasks
   bool waits_for_all = false;  // every task waits, in the end, for a part of every user's gradient
 };
 
@@ -98,5 +99,12 @@ class PlanBounds {
   std::vector<Group> groups_;
   IdVector<ResourceId, Load> loads_;
 };
+
+// What remains certain when an engine rounds.
+Duration rounded_down(Duration bound, NetworkModel network);
+// Of the makespan of a plan. Under NetworkModel::kFair a billionth is taken off, since rates and
+// ends are rounded there.
+LowerBound lower_bound(const Model& model, const Cluster& cluster, const Costs& costs,
+                       const Plan& plan, NetworkModel network);
 
 }  // namespace soapbox

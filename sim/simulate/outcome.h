@@ -23,6 +23,12 @@ struct Report {
   Bytes network;                      // of those, the bytes that leave their device
   Duration compute_total;             // summed over all devices
   IdVector<DeviceId, Duration> busy;  // compute time of each device
+  Duration lower_bound;               // proven: no schedule of this plan's tasks is shorter
+  std::string lower_bound_kind;       // "critical_path", "work" or "link": what it rests on
+  // (iteration time - lower bound) / lower bound
+  double gap() const {
+    return lower_bound > Duration() ? iteration_time.seconds() / lower_bound.seconds() - 1 : 0;
+  }
   uint64_t tasks = 0;
   uint64_t events = 0;
   std::string provenance;   // where the costs come from

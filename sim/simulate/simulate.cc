@@ -1,28 +1,31 @@
 #include "sim/simulate/simulate.h"
 
-#include "sim/base/str.h"
 #include "sim/engine/trace.h"
+#include "sim/simulate/lower_bound.h"
 
 namespace soapbox {
 
-std::string to_string(NetworkModel network) {
-  switch (network) {
-    case NetworkModel::kFifo:
-      return "fifo";
+Network shared_network(const Cluster& cluster, const SimulationOptions& options) {
+  Network network(resource_count(cluster));
+  for (const DeviceId device : cluster.devices().ids()) {
+    network[compute_resource(device)].task_slowdown = options.compute_slowdown;
+    network[compute_resource(device)].flow_slowdown = options.communication_slowdown;
   }
-  return "?";
-}
-
-Result<NetworkModel> parse_network_model(std::string_view text) {
-  static const std::vector<std::string> kKnown = {"fifo"};
-  if (text == "fifo") return NetworkModel::kFifo;
-  return bad_input(unknown_name("network model", text, kKnown));
+  for (const LinkId link : cluster.links().ids()) {
+    network[link_resource(cluster, link)].bandwidth = cluster.links()[link].bandwidth;
+  }
+  return network;
 }
 
 Run simulate(const Problem& problem, const Plan& plan) {
-  Run run{lower(problem.model, problem.cluster, problem.costs, plan), {}, Report{}};
+  const NetworkModel network = problem.options.network;
+  Run run{lower(problem.model, problem.cluster, problem.costs, plan, network), {}, Report{}};
   const TaskGraph& graph = run.lowered.graph;
-  FifoEngine().run(graph, run.timeline);
+  if (network == NetworkModel::kFair) {
+    FlowEngine().run(graph, shared_network(problem.cluster, problem.options), run.timeline);
+  } else {
+    FifoEngine().run(graph, run.timeline);
+  }
 
   Report report;
   report.iteration_time = run.timeline.makespan - SimTime() + run.lowered.serial_sync;
@@ -40,6 +43,10 @@ Run simulate(const Problem& problem, const Plan& plan) {
       report.busy[DeviceId::from_index(resource)] += graph.duration(task);
     }
   }
+  const LowerBound bound =
+      lower_bound(problem.model, problem.cluster, problem.costs, plan, network);
+  report.lower_bound = bound.value + run.lowered.serial_sync;
+  report.lower_bound_kind = to_string(bound.kind);
   report.tasks = graph.task_count();
   report.events = run.timeline.events;
   report.provenance = problem.costs.provenance_text();

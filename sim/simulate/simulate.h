@@ -1,30 +1,18 @@
 // The front door: model x cluster x costs x plan -> outcome. A pure function.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "sim/base/result.h"
 #include "sim/cluster/cluster.h"
 #include "sim/cost/cost.h"
 #include "sim/engine/engine.h"
+#include "sim/engine/flow_engine.h"
 #include "sim/model/graph.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/lower.h"
+#include "sim/simulate/network_model.h"
 #include "sim/simulate/outcome.h"
 
 namespace soapbox {
-
-// How transfers share the network.
-//   kFifo  each link serves one transfer at a time, in order of readiness, at s / b (FlexFlow's
-//   model)
-enum class NetworkModel : uint8_t { kFifo };
-std::string to_string(NetworkModel network);
-Result<NetworkModel> parse_network_model(std::string_view text);
-
-struct SimulationOptions {
-  NetworkModel network = NetworkModel::kFifo;
-};
 
 // What is simulated; everything is borrowed and must outlive the user.
 struct Problem {
@@ -40,6 +28,10 @@ struct Run {
   Timeline timeline;
   Outcome outcome;
 };
+
+// The resources of a cluster as the fair-share engine sees them: links with their bandwidth,
+// devices with their slow-downs.
+Network shared_network(const Cluster& cluster, const SimulationOptions& options);
 
 // REQUIRES: check_plan() accepts the plan.
 Run simulate(const Problem& problem, const Plan& plan);

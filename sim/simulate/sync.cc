@@ -11,8 +11,9 @@ namespace {
 
 class SyncBuilder {
  public:
-  SyncBuilder(WeightId weight, SyncMode mode, const Cluster& cluster, const Costs& costs)
-      : weight_(weight), mode_(mode), cluster_(cluster), costs_(costs) {}
+  SyncBuilder(WeightId weight, SyncMode mode, NetworkModel network, const Cluster& cluster,
+              const Costs& costs)
+      : weight_(weight), mode_(mode), network_(network), cluster_(cluster), costs_(costs) {}
 
   void add_slice(const WeightSlice& slice, size_t index) {
     const auto n = static_cast<int64_t>(slice.replicas.size());
@@ -64,11 +65,13 @@ class SyncBuilder {
 
   void add_local_updates(const WeightSlice& slice);
   void add_ring(const WeightSlice& slice);
+  void add_ring_messages(const WeightSlice& slice, uint32_t ready);
   void add_server(const WeightSlice& slice, size_t server);
   void add_serial(const WeightSlice& slice);
 
   WeightId weight_;
   SyncMode mode_;
+  NetworkModel network_;
   const Cluster& cluster_;
   const Costs& costs_;
   SyncBlock block_;
@@ -87,12 +90,16 @@ void SyncBuilder::add_ring(const WeightSlice& slice) {
   const uint32_t ready = begin(TaskKind::kBarrier, {});
   block_.tasks.back().after_all_backward = mode_ == SyncMode::kBulk;
   for (const WeightReplica& replica : slice.replicas) wait_for(replica);
-  const Bytes share((2 * (n - 1) * slice.bytes.count() + n - 1) / n);
   const auto first = static_cast<uint32_t>(block_.tasks.size());
-  for (size_t i = 0; i < slice.replicas.size(); ++i) {
-    const DeviceId next = slice.replicas[(i + 1) % slice.replicas.size()].device;
-    begin(TaskKind::kSyncTransfer, slice.replicas[i].device, next, share);
-    wait_for(ready);
+  if (network_ == NetworkModel::kSteps) {
+    add_ring_messages(slice, ready);
+  } else {
+    const Bytes share((2 * (n - 1) * slice.bytes.count() + n - 1) / n);
+    for (size_t i = 0; i < slice.replicas.size(); ++i) {
+      const DeviceId next = slice.replicas[(i + 1) % slice.replicas.size()].device;
+      begin(TaskKind::kSyncTransfer, slice.replicas[i].device, next, share);
+      wait_for(ready);
+    }
   }
   const uint32_t reduced = begin(TaskKind::kBarrier, {});
   for (uint32_t i = first; i < reduced; ++i) wait_for(i);
@@ -100,6 +107,21 @@ void SyncBuilder::add_ring(const WeightSlice& slice) {
     begin(TaskKind::kUpdate, replica.device);
     block_.tasks.back().duration = update_time(slice.bytes, replica.device);
     wait_for(reduced);
+  }
+}
+
+// A step is one message from every replica to the next; what it passes on, it received a step
+// before.
+void SyncBuilder::add_ring_messages(const WeightSlice& slice, uint32_t ready) {
+  const auto n = static_cast<uint32_t>(slice.replicas.size());
+  const Bytes part((slice.bytes.count() + n - 1) / n);
+  const auto first = static_cast<uint32_t>(block_.tasks.size());
+  for (uint32_t step = 0; step < 2 * (n - 1); ++step) {
+    for (uint32_t i = 0; i < n; ++i) {
+      const DeviceId next = slice.replicas[(i + 1) % n].device;
+      begin(TaskKind::kSyncTransfer, slice.replicas[i].device, next, part);
+      wait_for(step == 0 ? ready : first + (step - 1) * n + (i + n - 1) % n);
+    }
   }
 }
 
@@ -157,8 +179,8 @@ void SyncBuilder::add_serial(const WeightSlice& slice) {
 }  // namespace
 
 SyncBlock make_sync_block(const OpGraph& graph, WeightId weight, const Plan& plan,
-                          const Cluster& cluster, const Costs& costs) {
-  SyncBuilder builder(weight, plan.sync, cluster, costs);
+                          const Cluster& cluster, const Costs& costs, NetworkModel network) {
+  SyncBuilder builder(weight, plan.sync, network, cluster, costs);
   const std::vector<WeightSlice> slices = weight_slices(graph, weight, plan);
   for (size_t i = 0; i < slices.size(); ++i) builder.add_slice(slices[i], i);
   return builder.take();

@@ -1,12 +1,14 @@
 // The tasks that synchronise and update one weight, for each SyncMode of plan.h.
 //
 //   kOverlapped       ring all-reduce of W bytes over n replicas in device order: every link of the
-//                     ring carries 2 (n - 1) / n W (reduce-scatter, then all-gather), 2 (n - 1) W in
-//                     all
+//                     ring carries 2 (n - 1) / n W (reduce-scatter, then all-gather), 2 (n - 1) W
+//                     in all Under NetworkModel::kSteps each of its 2 n (n - 1) messages of W / n
+//                     is a transfer: message i -> i + 1 of a step follows i - 1 -> i of the step
+//                     before.
 //   kBulk             the same rings after all backward work
 //   kParameterServer  after all backward work n - 1 pushes and n - 1 pulls of W each. The server's
-//                     own replica pushes and pulls inside its device: counted as data moved (2 n W in
-//                     all), not as a transfer. Servers are spread over the replicas.
+//                     own replica pushes and pulls inside its device: counted as data moved (2 n W
+//                     in all), not as a transfer. Servers are spread over the replicas.
 //   kSerial           no tasks: W (g - 1) / intra-node rate + W (nodes - 1) / inter-node rate after
 //                     the makespan, with g the most replicas inside one node
 #pragma once
@@ -19,6 +21,7 @@
 #include "sim/cost/cost.h"
 #include "sim/model/graph.h"
 #include "sim/plan/plan.h"
+#include "sim/simulate/network_model.h"
 #include "sim/simulate/task_label.h"
 #include "sim/simulate/transfer.h"
 #include "sim/simulate/weight_slices.h"
@@ -63,6 +66,6 @@ inline bool has_backward_barrier(SyncMode mode) {
 }
 
 SyncBlock make_sync_block(const OpGraph& graph, WeightId weight, const Plan& plan,
-                          const Cluster& cluster, const Costs& costs);
+                          const Cluster& cluster, const Costs& costs, NetworkModel network);
 
 }  // namespace soapbox
