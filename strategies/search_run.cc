@@ -42,7 +42,9 @@ Status check_request(std::string_view searcher, const SearchRequest& request, Se
 }
 
 SearchRun::SearchRun(const SearchRequest& request)
-    : request_(request), evaluator_(request.problem, request.settings.simulation), cpu_start_s_(thread_cpu_s()) {}
+    : request_(request),
+      evaluator_(request.problem, request.settings.simulation),
+      cpu_start_s_(thread_cpu_s()) {}
 
 void SearchRun::reset(const Plan& plan) {
   SOAPBOX_CHECK(!finished(), "the search is over");
