@@ -29,12 +29,12 @@ Status run_into(const std::string& path, const Experiment& experiment, Race& rac
   const Interrupt interrupt;
   Result<results::Store> store = results::Store::open(path);
   if (!store) return store.error();
-  const Status described =
+  Status described =
       store->put_study({experiment.name, experiment.text, utc_now(), std::string(kVersion)});
   if (!described) return described;
-  const Status referred = store->put_references(experiment.published);
+  Status referred = store->put_references(experiment.published);
   if (!referred) return referred;
-  const Status found = find_stored(race, *store);
+  Status found = find_stored(race, *store);
   if (!found) return found;
   return run_race(race, *store, jobs, interrupt, console);
 }

@@ -32,7 +32,7 @@ Result<Plan> choose_plan(const LoadedProblem& loaded, const Arguments& arguments
 
 Status write_drawings(const LoadedProblem& loaded, const Plan& plan, const Arguments& arguments) {
   if (const std::optional<std::string> path = arguments.text("trace")) {
-    const Status written =
+    Status written =
         write_file(*path, chrome_trace(loaded.problem(), simulate(loaded.problem(), plan)));
     if (!written) return written;
   }

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <ctime>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/code_fingerprint.h"
@@ -150,8 +152,13 @@ Result<Execution> execute(const LoadedProblem& loaded, const MethodSpec& method,
 
 double time_one_evaluation(const LoadedProblem& loaded) {
   const MethodSpec method{.name = "data_parallel"};
-  const Result<Execution> execution = execute(loaded, method, 0, {});
-  return execution ? execution->wall_s : 0;
+  double seconds = std::numeric_limits<double>::infinity();
+  for (int repeat = 0; repeat < 3; ++repeat) {  // the least: other programs only add to it
+    const Result<Execution> execution = execute(loaded, method, 0, {});
+    if (!execution) return 0;
+    seconds = std::min(seconds, execution->wall_s);
+  }
+  return seconds;
 }
 
 results::RunKey run_key(const LoadedProblem& loaded, const MethodSpec& method, uint64_t seed) {

@@ -106,6 +106,7 @@ constexpr std::array<ModelReader::Kind, 13> ModelReader::kKinds = {{
 
 std::vector<std::string> ModelReader::kinds() {
   std::vector<std::string> names;
+  names.reserve(kKinds.size());
   for (const Kind& kind : kKinds) names.emplace_back(kind.name);
   return names;
 }
@@ -343,6 +344,7 @@ Layer ModelReader::linear(const TomlTable& table, const std::string& name) {
   Layer layer{Shape::kSequence, {}};
   for (size_t i = 0; i < parts[0]->ops.size(); ++i) {
     std::vector<OpId> ops;
+    ops.reserve(parts.size());
     for (const Layer* part : parts) ops.push_back(part->ops[i]);
     layer.ops.push_back(builder_.linear(weights, static_cast<int32_t>(i), ops));
   }

@@ -72,11 +72,11 @@ class Runner {
         progress_(console, race.entries.size()) {}
 
   Status run(size_t jobs) {
-    const Status status = run_in_order({.count = race_.entries.size(),
-                                        .threads = jobs,
-                                        .work = [this](size_t i) { work(race_.entries[i]); },
-                                        .finish = [this](size_t i) { return finish(i); },
-                                        .wait = [this] { show_activity(); }});
+    Status status = run_in_order({.count = race_.entries.size(),
+                                  .threads = jobs,
+                                  .work = [this](size_t i) { work(race_.entries[i]); },
+                                  .finish = [this](size_t i) { return finish(i); },
+                                  .wait = [this] { show_activity(); }});
     if (!status) return status;
     const auto missing = std::count_if(race_.entries.begin(), race_.entries.end(),
                                        [](const RaceEntry& entry) { return !entry.row; });
