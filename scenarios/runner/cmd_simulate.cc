@@ -34,7 +34,7 @@ Status write_drawings(const LoadedProblem& loaded, const Plan& plan, const Argum
   if (const std::optional<std::string> path = arguments.text("trace")) {
     Status written =
         write_file(*path, chrome_trace(loaded.problem(), simulate(loaded.problem(), plan)));
-    if (!written) return written;
+    if (!written) return written.error();
   }
   if (const std::optional<std::string> path = arguments.text("graphviz")) {
     return write_file(*path, graphviz(loaded.model(), loaded.cluster(), plan));
