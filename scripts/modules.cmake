@@ -12,6 +12,7 @@ target_compile_options(soapbox_flags INTERFACE
   # false alarms inside Boost and the standard library at -O1 and under sanitizers, and of g++ 12
   # about "text" + std::string at -O3 (GCC bug 105651)
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-restrict>
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-sign-conversion>  # g++'s -Wconversion leaves it out, too
   $<$<BOOL:${SOAPBOX_WERROR}>:-Werror>)
 if(SOAPBOX_SANITIZE)
   target_compile_options(soapbox_flags INTERFACE
