@@ -107,6 +107,7 @@ std::string fingerprint(const Problem& problem) {
   Hasher hasher;
   add_model(hasher, problem.model);
   add_cluster(hasher, problem.cluster);
+  hasher.add(problem.options.compute_slowdown, problem.options.communication_slowdown);
   for (const HardwareId id : problem.cluster.hardware().ids()) add_costs(hasher, problem, id);
   return hasher.digits();
 }

@@ -15,7 +15,6 @@ namespace {
 
 // Beyond any real layer; their products stay below 2^63 for the graph's own checks.
 constexpr int64_t kMostExtent = 1 << 24;
-constexpr int64_t kMostBatch = int64_t{1} << 32;
 constexpr TomlTable::IntegerRange kExtent = {.low = 1, .high = kMostExtent};
 
 // What a layer gives to those that read it.
@@ -371,6 +370,13 @@ Layer ModelReader::attention(const TomlTable& table, const std::string& name) {
   return layer;
 }
 
+Result<int64_t> global_batch(const BatchChoice& choice, int64_t per_device) {
+  const bool fits = choice.global.has_value() || choice.devices <= kMostSamples / per_device;
+  const int64_t batch = choice.global.value_or(fits ? per_device * choice.devices : 0);
+  if (batch >= 1 && batch <= kMostSamples) return batch;
+  return bad_input(str_cat("the batch must be from 1 to ", kMostSamples));
+}
+
 bool is_path(const std::string& text) {
   return text.find('/') != std::string::npos || text.ends_with(kModelFiles.extension);
 }
@@ -381,16 +387,12 @@ Result<Model> model_from_toml(const TomlTable& file, const std::string& name,
                               const BatchChoice& choice) {
   (void)file.string_or("summary", name);
   (void)file.string_or("source", name);
-  const int64_t per_device = file.integer("batch_per_device", {.low = 1, .high = kMostBatch});
-  int64_t batch = choice.global.value_or(0);
-  if (!choice.global && __builtin_mul_overflow(per_device, choice.devices, &batch)) batch = -1;
-  if (batch < 1 || batch > kMostBatch) {
-    file.fail(str_cat("the batch must be from 1 to ", kMostBatch));
-    batch = 1;
-  }
+  const int64_t per_device = file.integer("batch_per_device", {.low = 1, .high = kMostSamples});
+  const Result<int64_t> batch = global_batch(choice, per_device);
+  if (!batch) file.fail(batch.error().message);
   const std::vector<TomlTable> tables = file.tables("layer");
   if (tables.empty()) file.fail("a model has at least one [[layer]]");
-  ModelReader reader(name, batch);
+  ModelReader reader(name, batch ? *batch : 1);
   bool good = file.good();
   for (const TomlTable& table : tables) {
     if (good) {
@@ -425,7 +427,9 @@ Result<Model> load_model(const ScenarioFolder& scenarios, const std::string& nam
   if (Status status = check_model_name(scenarios, name_or_path); !status) return status.error();
   if (!is_path(name_or_path)) {
     if (const Result<const ModelRow*> row = find_model(name_or_path)) {
-      return (*row)->build(batch.global.value_or((*row)->batch_per_device * batch.devices));
+      const Result<int64_t> samples = global_batch(batch, (*row)->batch_per_device);
+      if (!samples) return samples.error();
+      return (*row)->build(*samples);
     }
   }
   const Result<std::string> path = scenarios.path(kModelFiles, name_or_path);

@@ -12,6 +12,9 @@
 
 namespace soapbox::runner {
 
+// Of a global batch: beyond any training run, and iteration times stay below 106 days.
+inline constexpr int64_t kMostSamples = 1 << 24;
+
 // How many samples an iteration takes: so many altogether, or the model's own number for each
 // device.
 struct BatchChoice {

@@ -155,8 +155,10 @@ TEST(ModelFile, MistakesAreRefusedAtTheirPlace) {
 
 TEST(ModelFile, AHugeBatchIsRefused) {
   const std::string text =
-      "batch_per_device = 4294967296\n" + layer("x", "images", "channels = 1\nsize = 4");
-  EXPECT_FALSE(read(text, "m", {std::nullopt, 1 << 20}));
+      "batch_per_device = 16777216\n" + layer("x", "images", "channels = 1\nsize = 4");
+  EXPECT_TRUE(read(text, "m", {std::nullopt, 1}));
+  EXPECT_THAT(read(text, "m", {std::nullopt, 2}).error().to_string(),
+              HasSubstr("batch must be from 1 to 16777216"));
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/fingerprint.h"
-#include "scenarios/runner/model_file.h"
 #include "scenarios/runner/profile_file.h"
 #include "sim/base/str.h"
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "scenarios/runner/model_file.h"
 #include "scenarios/runner/options.h"
 #include "scenarios/runner/scenario_files.h"
 #include "sim/base/result.h"
@@ -44,8 +45,6 @@ class LoadedProblem {
 
 // Where the program's clusters, hardware and profiles are.
 Result<ScenarioFolder> find_scenarios();
-
-inline constexpr int64_t kMostSamples = int64_t{1} << 40;  // of a global batch
 
 // The options that name a problem, shared by the commands that need one.
 std::vector<Option> problem_options();

@@ -97,6 +97,11 @@ TEST_F(Program, SimulateReportsOneIteration) {
   EXPECT_TRUE(object["provenance"].is_string());
 }
 
+TEST_F(Program, ABatchBeyondAllTrainingIsRefused) {
+  expect_refusal(folder_.run(lenet({"simulate", "--batch", "1099511627776"})), ExitCode::kUsage,
+                 "not a whole number from 1 to 16777216");
+}
+
 TEST_F(Program, TheGlobalBatchCanBeGiven) {
   const Ran ran = folder_.run(lenet({"simulate", "--batch", "128", "--format", "json"}));
   ASSERT_EQ(ran.exit_code, 0) << ran.messages;
