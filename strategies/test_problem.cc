@@ -4,30 +4,19 @@
 #include <utility>
 
 #include "sim/base/str.h"
+#include "sim/cluster/test_hardware.h"
 
 namespace soapbox::strategies {
 namespace {
 
 constexpr size_t kDevicesPerNode = 4;
 
-Hardware p100() {
-  Hardware hardware;
-  hardware.name = "P100-SXM2-16GB";
-  hardware.fp32_peak = tflops_per_s(10.6);
-  hardware.fp16_peak = tflops_per_s(21.2);
-  hardware.memory_bandwidth = gb_per_s(732);
-  hardware.memory = gibibytes(16);
-  hardware.sm_count = 56;
-  hardware.source = "NVIDIA Tesla P100 datasheet";
-  return hardware;
-}
-
 // Grows a topology vertex by vertex.
 class Builder {
  public:
   Builder() {
     parts_.name = "p100_nodes";
-    parts_.hardware.push_back(p100());
+    parts_.hardware.push_back(test_p100());
     switch_ = parts_.vertices.push_back({"switch", VertexKind::kSwitch, {}});
   }
   void add_node(size_t devices) {

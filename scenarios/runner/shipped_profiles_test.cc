@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "scenarios/runner/profile_file.h"
+#include "sim/cluster/test_hardware.h"
 #include "sim/cost/cost.h"
 #include "sim/cost/measured_table.h"
 #include "sim/model/models.h"
@@ -17,17 +18,6 @@ namespace {
 
 constexpr HardwareId kDevice = HardwareId(0);
 
-Hardware p100() {
-  Hardware hardware;
-  hardware.name = "P100-SXM2-16GB";
-  hardware.fp32_peak = tflops_per_s(10.6);
-  hardware.fp16_peak = tflops_per_s(21.2);
-  hardware.memory_bandwidth = gb_per_s(732);
-  hardware.memory = gibibytes(16);
-  hardware.sm_count = 56;
-  return hardware;
-}
-
 Hardware k80() {
   Hardware hardware;
   hardware.name = "K80-GK210";
@@ -36,22 +26,6 @@ Hardware k80() {
   hardware.memory = gibibytes(12);
   hardware.sm_count = 13;
   return hardware;
-}
-
-Cluster one_device(const Hardware& hardware) {
-  Cluster::Parts parts;
-  parts.name = "one";
-  parts.hardware.push_back(hardware);
-  parts.vertices.push_back({"node0.gpu0", VertexKind::kDevice, NodeId(0)});
-  Device device;
-  device.vertex = VertexId(0);
-  device.node = NodeId(0);
-  device.hardware = kDevice;
-  parts.devices.push_back(device);
-  parts.node_count = 1;
-  Result<Cluster> cluster = Cluster::make(std::move(parts));
-  SOAPBOX_CHECK(cluster.has_value(), "one device is a cluster");
-  return *std::move(cluster);
 }
 
 std::map<std::string, Profile> shipped_profiles() {
@@ -86,7 +60,7 @@ Duration iteration_time(const Model& model, const Costs& costs) {
 TEST(ShippedProfiles, OneDeviceTakesThePublishedIterationTime) {
   const auto profiles = shipped_profiles();
   int checked = 0;
-  for (const Hardware& hardware : {p100(), k80()}) {
+  for (const Hardware& hardware : {test_p100(), k80()}) {
     for (const Anchor& anchor : profiles.at(hardware.name).anchors) {
       const auto model = build_model(anchor.model, anchor.batch);
       ASSERT_TRUE(model) << model.error().to_string();
@@ -108,7 +82,7 @@ TEST(ShippedProfiles, OneDeviceTakesThePublishedIterationTime) {
 
 TEST(ShippedProfiles, OtherModelsGetTheGeometricMeanOfTheFactors) {
   const auto profiles = shipped_profiles();
-  for (const Hardware& hardware : {p100(), k80()}) {
+  for (const Hardware& hardware : {test_p100(), k80()}) {
     const Profile& profile = profiles.at(hardware.name);
     double log_sum = 0;
     for (const Anchor& anchor : profile.anchors) {
@@ -133,7 +107,7 @@ TEST(ShippedProfiles, OtherModelsGetTheGeometricMeanOfTheFactors) {
 // cut by channel is the worst.
 TEST(ShippedProfiles, ConvolutionsCutByChannelAreSlowerThanCutBySample) {
   const auto model = build_model("alexnet", 256);
-  const auto costs = Costs::make(*model, one_device(p100()), shipped_profiles());
+  const auto costs = Costs::make(*model, one_device(test_p100()), shipped_profiles());
   Operator conv8 = op_named(*model, "conv4");  // 3 x 3, stride 1
   conv8.dims[0].size = 128;
   conv8.dims[1].size = 512;
@@ -159,7 +133,7 @@ TEST(ShippedProfiles, ConvolutionsCutByChannelAreSlowerThanCutBySample) {
 TEST(ShippedProfiles, WideLayersCutBySampleAreSlowerThanCutByChannel) {
   const auto model = build_model("alexnet", 256);
   const auto profiles = shipped_profiles();
-  for (const Hardware& hardware : {p100(), k80()}) {
+  for (const Hardware& hardware : {test_p100(), k80()}) {
     const auto costs = Costs::make(*model, one_device(hardware), profiles);
     Operator vocabulary = op_named(*model, "fc7");
     vocabulary.dims[0].size = 64 * 16;

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "sim/cluster/test_hardware.h"
 #include "sim/cost/measured_table.h"
 #include "sim/model/models.h"
 
@@ -14,33 +15,6 @@ namespace soapbox {
 namespace {
 
 constexpr HardwareId kDevice = HardwareId(0);
-
-Hardware p100() {
-  Hardware hardware;
-  hardware.name = "P100-SXM2-16GB";
-  hardware.fp32_peak = tflops_per_s(10.6);
-  hardware.fp16_peak = tflops_per_s(21.2);
-  hardware.memory_bandwidth = gb_per_s(732);
-  hardware.memory = gibibytes(16);
-  hardware.sm_count = 56;
-  return hardware;
-}
-
-Cluster one_device(const Hardware& hardware) {
-  Cluster::Parts parts;
-  parts.name = "one";
-  parts.hardware.push_back(hardware);
-  parts.vertices.push_back({"node0.gpu0", VertexKind::kDevice, NodeId(0)});
-  Device device;
-  device.vertex = VertexId(0);
-  device.node = NodeId(0);
-  device.hardware = kDevice;
-  parts.devices.push_back(device);
-  parts.node_count = 1;
-  Result<Cluster> cluster = Cluster::make(std::move(parts));
-  SOAPBOX_CHECK(cluster.has_value(), "one device is a cluster");
-  return *std::move(cluster);
-}
 
 // A profile with an anchor for every model, one second for each.
 std::map<std::string, Profile> profiles() {
@@ -85,7 +59,7 @@ TEST(Anchors, OneDeviceTakesTheIterationTime) {
   for (const Anchor& anchor : known.at("P100-SXM2-16GB").anchors) {
     const auto model = build_model(anchor.model, anchor.batch);
     ASSERT_TRUE(model) << model.error().to_string();
-    const auto costs = Costs::make(*model, one_device(p100()), known);
+    const auto costs = Costs::make(*model, one_device(test_p100()), known);
     ASSERT_TRUE(costs) << costs.error().to_string();
     // Every phase rounds to a picosecond once.
     const double terms = 3.0 * static_cast<double>(model->graph.ops().size()) +
@@ -99,7 +73,7 @@ TEST(Anchors, OneDeviceTakesTheIterationTime) {
 
 TEST(Anchors, ModelsWithoutOneAreScaledAsTheProfileSays) {
   const auto model = build_model("lenet", 64);
-  const auto costs = Costs::make(*model, one_device(p100()), profiles());
+  const auto costs = Costs::make(*model, one_device(test_p100()), profiles());
   ASSERT_TRUE(costs) << costs.error().to_string();
   EXPECT_DOUBLE_EQ(costs->anchor_factor(kDevice), 0.75);
   EXPECT_THAT(costs->provenance_text(), testing::HasSubstr("lenet has no anchor"));
@@ -110,7 +84,7 @@ TEST(Anchors, HoldForAnyGlobalBatchOfTheModel) {
   const auto known = profiles();
   const auto small = build_model("alexnet", 256);
   const auto large = build_model("alexnet", 256 * 16);
-  const Cluster cluster = one_device(p100());
+  const Cluster cluster = one_device(test_p100());
   EXPECT_DOUBLE_EQ(Costs::make(*small, cluster, known)->anchor_factor(kDevice),
                    Costs::make(*large, cluster, known)->anchor_factor(kDevice));
 }
@@ -119,14 +93,14 @@ TEST(Anchors, BelowTheLaunchesAreRefused) {
   auto known = profiles();
   known.at("P100-SXM2-16GB").anchors[0].iteration_time = microseconds(10);
   const auto model = build_model("alexnet", 256);
-  const auto costs = Costs::make(*model, one_device(p100()), known);
+  const auto costs = Costs::make(*model, one_device(test_p100()), known);
   ASSERT_FALSE(costs);
   EXPECT_THAT(costs.error().message, testing::HasSubstr("launches and measured pieces alone"));
 }
 
 TEST(Costs, FallBackToTheDatasheetWithoutAProfile) {
   const auto model = build_model("alexnet", 256);
-  const auto costs = Costs::make(*model, one_device(p100()), {});
+  const auto costs = Costs::make(*model, one_device(test_p100()), {});
   ASSERT_TRUE(costs) << costs.error().to_string();
   EXPECT_EQ(costs->provenance(), Provenance::kDatasheet);
   EXPECT_DOUBLE_EQ(costs->anchor_factor(kDevice), 1.0);
@@ -139,7 +113,7 @@ TEST(Costs, FallBackToTheDatasheetWithoutAProfile) {
 
 TEST(Costs, ProductsOfAnotherTypeRestOnItsDatasheetPeak) {
   const auto model = build_model("alexnet", 256);
-  const auto costs = Costs::make(*model, one_device(p100()), profiles());
+  const auto costs = Costs::make(*model, one_device(test_p100()), profiles());
   Operator fc7 = op_named(*model, "fc7");
   const OpCost single = costs->op_cost(fc7, whole(fc7), kDevice);
   fc7.type = DataType::kFp16;
@@ -155,7 +129,7 @@ TEST(Costs, ProductsOfAnotherTypeRestOnItsDatasheetPeak) {
 
 TEST(Costs, SourcesOfSamplesTakeNoTime) {
   const auto model = build_model("alexnet", 256);
-  const auto costs = Costs::make(*model, one_device(p100()), profiles());
+  const auto costs = Costs::make(*model, one_device(test_p100()), profiles());
   const Operator& images = op_named(*model, "images");
   const OpCost cost = costs->op_cost(images, whole(images), kDevice);
   EXPECT_EQ(cost.forward + cost.backward(), Duration());
@@ -173,7 +147,7 @@ TEST(Costs, MeasuredPiecesAreTakenAsTheyAreAndTheRestStillMeetsTheAnchor) {
   ASSERT_TRUE(table) << table.error().to_string();
   profile.table = std::make_shared<const MeasuredTable>(*table);
   const auto model = build_model("alexnet", 256);
-  const auto costs = Costs::make(*model, one_device(p100()), known);
+  const auto costs = Costs::make(*model, one_device(test_p100()), known);
   ASSERT_TRUE(costs) << costs.error().to_string();
   const Operator& fc7 = op_named(*model, "fc7");
   const OpCost cost = costs->op_cost(fc7, whole(fc7), kDevice);
@@ -193,7 +167,7 @@ TEST(Costs, CuttingAnOperatorNeverMakesTheSumOfItsPiecesCheaper) {
   for (const ModelRow& row : model_table()) {
     const auto model = build_model(row.name, row.batch_per_device);
     ASSERT_TRUE(model) << model.error().to_string();
-    const auto costs = Costs::make(*model, one_device(p100()), known);
+    const auto costs = Costs::make(*model, one_device(test_p100()), known);
     ASSERT_TRUE(costs) << costs.error().to_string();
     for (const Operator& op : model->graph.ops()) {
       const OpCost together = costs->op_cost(op, whole(op), kDevice);
@@ -214,7 +188,7 @@ TEST(Costs, CuttingAnOperatorNeverMakesTheSumOfItsPiecesCheaper) {
 
 TEST(Costs, UpdatesAndSumsFollowTheirBytes) {
   const auto model = build_model("alexnet", 256);
-  const auto costs = Costs::make(*model, one_device(p100()), profiles());
+  const auto costs = Costs::make(*model, one_device(test_p100()), profiles());
   const Duration launch = microseconds(5);
   const double update = (costs->update(mebibytes(30), kDevice) - launch).seconds();
   const double sum = (costs->sum(mebibytes(30), 2, kDevice) - launch).seconds();

@@ -51,6 +51,18 @@ inline Cluster test_cluster(size_t nodes, size_t gpus, double straggler_speed = 
   return *Cluster::make(std::move(parts));
 }
 
+// Every operator split over its samples, task k on device k.
+inline Plan data_parallel_plan(const OpGraph& graph, size_t devices,
+                               SyncMode sync = SyncMode::kOverlapped) {
+  Plan plan;
+  plan.sync = sync;
+  OpConfig config;
+  config.degrees[0] = static_cast<int32_t>(devices);
+  for (uint32_t d = 0; d < devices; ++d) config.devices.push_back(DeviceId(d));
+  for (size_t i = 0; i < graph.ops().size(); ++i) plan.ops.push_back(config);
+  return plan;
+}
+
 // A random configuration: any degrees that divide, at most `most_tasks` tasks, any devices.
 inline OpConfig random_config(const Operator& op, size_t device_count, size_t most_tasks,
                               Rng& rng) {

@@ -13,17 +13,6 @@
 namespace soapbox {
 namespace {
 
-Plan data_parallel(const OpGraph& graph, size_t devices) {
-  Plan plan;
-  for (size_t i = 0; i < graph.ops().size(); ++i) {
-    OpConfig config;
-    config.degrees[0] = static_cast<int32_t>(devices);
-    for (uint32_t d = 0; d < devices; ++d) config.devices.push_back(DeviceId(d));
-    plan.ops.push_back(config);
-  }
-  return plan;
-}
-
 // Random degrees that divide, at most `devices` tasks.
 OpConfig proposal(const Operator& op, size_t devices, Rng& rng) {
   OpConfig config;
@@ -48,7 +37,7 @@ void proposals(benchmark::State& state, const char* name, SimulationMode mode) {
   const Costs costs = *Costs::make(model, cluster, {});
   const Problem problem{model, cluster, costs, {}};
   Evaluator evaluator(problem, mode);
-  evaluator.reset(data_parallel(model.graph, devices));
+  evaluator.reset(data_parallel_plan(model.graph, devices));
   Rng rng(1);
   uint64_t accepted = 0;
   for (auto _ : state) {

@@ -91,13 +91,7 @@ TEST(Steps, ARingSendsTheSameBytesInMoreMessages) {
   const Model model = *build_model("lenet", 24);
   const Cluster cluster = test_cluster(1, 4);
   const Costs costs = *Costs::make(model, cluster, {});
-  Plan plan;
-  for (size_t i = 0; i < model.graph.ops().size(); ++i) {
-    OpConfig config;
-    config.degrees[0] = 4;
-    for (uint32_t d = 0; d < 4; ++d) config.devices.push_back(DeviceId(d));
-    plan.ops.push_back(config);
-  }
+  const Plan plan = data_parallel_plan(model.graph, 4);
   const auto fifo = simulate({model, cluster, costs, {}}, plan);
   const auto steps = simulate({model, cluster, costs, {.network = NetworkModel::kSteps}}, plan);
   const size_t weights = model.graph.weights().size();

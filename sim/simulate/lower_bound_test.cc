@@ -39,12 +39,7 @@ TEST(LowerBound, IsExactOnOneDevice) {
   const Cluster cluster = test_cluster(1, 1);
   const Costs costs = *Costs::make(model, cluster, {});
   const Problem problem{model, cluster, costs, {}};
-  Plan plan;
-  for (size_t i = 0; i < model.graph.ops().size(); ++i) {
-    OpConfig config;
-    config.devices = {DeviceId(0)};
-    plan.ops.push_back(config);
-  }
+  const Plan plan = data_parallel_plan(model.graph, 1);
   const LowerBound bound = bound_of(problem, plan);
   EXPECT_EQ(bound.value, simulate(problem, plan).timeline.makespan - SimTime());
   EXPECT_EQ(bound.kind, LowerBound::Kind::kWork);

@@ -15,18 +15,6 @@
 namespace soapbox {
 namespace {
 
-Plan data_parallel(const OpGraph& graph, size_t devices, SyncMode sync) {
-  Plan plan;
-  plan.sync = sync;
-  for (size_t i = 0; i < graph.ops().size(); ++i) {
-    OpConfig config;
-    config.degrees[0] = static_cast<int32_t>(devices);
-    for (uint32_t d = 0; d < devices; ++d) config.devices.push_back(DeviceId(d));
-    plan.ops.push_back(config);
-  }
-  return plan;
-}
-
 struct Bench {
   Bench(const char* name, int64_t batch, size_t nodes, size_t gpus)
       : model(*build_model(name, batch)),
@@ -34,7 +22,7 @@ struct Bench {
         costs(*Costs::make(model, cluster, {})) {}
   Problem problem() const { return {model, cluster, costs, {}}; }
   Run run(SyncMode sync) const {
-    return simulate(problem(), data_parallel(model.graph, cluster.device_count(), sync));
+    return simulate(problem(), data_parallel_plan(model.graph, cluster.device_count(), sync));
   }
   Report report(SyncMode sync) const { return std::get<Report>(run(sync).outcome); }
 
@@ -64,7 +52,8 @@ TEST(Simulate, OneDeviceRunsOneOperatorAfterAnother) {
   EXPECT_EQ(report.busy[DeviceId(0)], total);
 }
 
-// OptCNN Fig 8 (digitised; GB are 2^30 bytes): data parallelism moves 2 N W.
+// OptCNN Fig 8 (digitised) and, for NMT, FlexFlow Fig 7b (printed); GB are 2^30 bytes: data
+// parallelism moves 2 N W.
 TEST(Simulate, DataParallelismMovesThePublishedVolume) {
   struct Published {
     const char* model;
@@ -72,7 +61,11 @@ TEST(Simulate, DataParallelismMovesThePublishedVolume) {
     double gib;
   };
   const Published rows[] = {
-      {"alexnet", 2, 1.11}, {"alexnet", 4, 2.23}, {"alexnet", 8, 4.46}, {"alexnet", 16, 8.91}};
+      {"alexnet", 2, 1.11},      {"alexnet", 4, 2.23},      {"alexnet", 8, 4.46},
+      {"alexnet", 16, 8.91},     {"vgg16", 2, 2.06},        {"vgg16", 4, 4.11},
+      {"vgg16", 8, 8.23},        {"vgg16", 16, 16.5},       {"inception_v3", 2, 0.35},
+      {"inception_v3", 4, 0.71}, {"inception_v3", 8, 1.42}, {"inception_v3", 16, 2.84},
+      {"nmt", 64, 65.8}};
   for (const Published& row : rows) {
     const size_t nodes = row.devices > 4 ? row.devices / 4 : 1;
     const Bench bench(row.model, static_cast<int64_t>(32 * row.devices), nodes,
@@ -229,7 +222,7 @@ TEST(Simulate, AStragglerDelaysTheIteration) {
   const Cluster even = test_cluster(1, 2);
   const Cluster uneven = test_cluster(1, 2, 0.5);
   const Costs costs = *Costs::make(model, even, {});
-  const Plan plan = data_parallel(model.graph, 2, SyncMode::kOverlapped);
+  const Plan plan = data_parallel_plan(model.graph, 2, SyncMode::kOverlapped);
   const Report fast = std::get<Report>(simulate({model, even, costs, {}}, plan).outcome);
   const Report slow = std::get<Report>(simulate({model, uneven, costs, {}}, plan).outcome);
   EXPECT_GT(slow.iteration_time, fast.iteration_time);
