@@ -37,24 +37,16 @@ namespace {
 
 class Lowering {
  public:
-  Lowering(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan,
-           NetworkModel network)
+  Lowering(const Model& model, const Cluster& cluster, const Plan& plan, NetworkModel network,
+           const PlanBlocks& blocks)
       : graph_(model.graph),
         cluster_(cluster),
-        costs_(costs),
         plan_(plan),
         network_(network),
+        blocks_(blocks),
         out_{TaskGraph(resource_count(cluster)), {}, {}, {}, {}, {}} {}
 
   Lowered run() {
-    for (const EdgeId edge : graph_.edges().ids()) {
-      const Edge& e = graph_.edge(edge);
-      edges_.push_back(make_edge_block(graph_, edge, plan_.ops[e.producer], plan_.ops[e.consumer],
-                                       cluster_, costs_));
-    }
-    for (const OpId op : graph_.ops().ids()) {
-      blocks_.push_back(make_op_block(graph_.op(op), plan_.ops[op], cluster_, costs_));
-    }
     forward_.resize(graph_.ops().size());
     backward_.resize(graph_.ops().size());
     for (const OpId op : graph_.ops().ids()) lower_forward(op);
@@ -109,13 +101,11 @@ class Lowering {
 
   const OpGraph& graph_;
   const Cluster& cluster_;
-  const Costs& costs_;
   const Plan& plan_;
   NetworkModel network_;
+  const PlanBlocks& blocks_;
   std::map<std::pair<DeviceId, DeviceId>, RouteId> route_ids_;
   Lowered out_;
-  IdVector<OpId, OpBlock> blocks_;
-  IdVector<EdgeId, EdgeBlock> edges_;
   IdVector<OpId, std::vector<TaskId>> forward_;   // task of each piece; empty for inputs
   IdVector<OpId, std::vector<TaskId>> backward_;  // empty where there is no gradient
 };
@@ -128,7 +118,7 @@ void Lowering::lower_forward(OpId op) {
   std::vector<Arrival> arrivals;
   for (const EdgeId edge : graph_.in_edges(op)) {
     const OpId producer = graph_.edge(edge).producer;
-    for (const PiecePair& pair : edges_[edge].pairs) {
+    for (const PiecePair& pair : blocks_.edges[edge].pairs) {
       const TaskId source = forward_[producer][pair.producer_piece];
       if (pair.local) {
         arrivals.push_back({source, pair.consumer_piece});
@@ -144,7 +134,7 @@ void Lowering::lower_forward(OpId op) {
       arrivals.push_back({transfer, pair.consumer_piece});
     }
   }
-  const OpBlock& block = blocks_[op];
+  const OpBlock& block = blocks_.ops[op];
   for (uint32_t piece = 0; piece < block.forward.size(); ++piece) {
     forward_[op].push_back(add_compute(TaskKind::kForward, plan_.ops[op].devices[piece],
                                        block.forward[piece], op, piece));
@@ -158,7 +148,7 @@ void Lowering::lower_forward(OpId op) {
 void Lowering::lower_edge_backward(EdgeId edge,
                                    std::vector<std::pair<TaskId, uint32_t>>& arrivals) {
   const auto& [producer, consumer, input] = graph_.edge(edge);
-  const EdgeBlock& block = edges_[edge];
+  const EdgeBlock& block = blocks_.edges[edge];
   if (backward_[consumer].empty()) return;
   std::vector<std::pair<TaskId, uint32_t>> partial;
   for (const PiecePair& pair : block.pairs) {
@@ -195,7 +185,7 @@ void Lowering::lower_edge_backward(EdgeId edge,
 }
 
 void Lowering::lower_backward(OpId op) {
-  const OpBlock& block = blocks_[op];
+  const OpBlock& block = blocks_.ops[op];
   if (block.backward.empty()) return;
   std::vector<std::pair<TaskId, uint32_t>> arrivals;
   for (const EdgeId edge : graph_.out_edges(op)) lower_edge_backward(edge, arrivals);
@@ -223,7 +213,7 @@ void Lowering::lower_weights() {
 }
 
 void Lowering::lower_weight(WeightId weight, TaskId all_backward) {
-  const SyncBlock block = make_sync_block(graph_, weight, plan_, cluster_, costs_, network_);
+  const SyncBlock& block = blocks_.weights[weight];
   std::vector<TaskId> tasks;
   tasks.reserve(block.tasks.size());
   for (const SyncTask& sync : block.tasks) {
@@ -250,9 +240,15 @@ void Lowering::lower_weight(WeightId weight, TaskId all_backward) {
 
 }  // namespace
 
+Lowered lower(const Model& model, const Cluster& cluster, const Plan& plan, NetworkModel network,
+              const PlanBlocks& blocks) {
+  return Lowering(model, cluster, plan, network, blocks).run();
+}
+
 Lowered lower(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan,
               NetworkModel network) {
-  return Lowering(model, cluster, costs, plan, network).run();
+  return lower(model, cluster, plan, network,
+               make_plan_blocks(model.graph, cluster, costs, plan, network));
 }
 
 }  // namespace soapbox

@@ -7,6 +7,7 @@
 #include "sim/model/graph.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/network_model.h"
+#include "sim/simulate/plan_blocks.h"
 #include "sim/simulate/task_label.h"
 #include "sim/simulate/transfer.h"
 
@@ -21,8 +22,11 @@ struct Lowered {
   Duration compute_total;
 };
 
-// REQUIRES: check_plan() accepts the plan.
+// REQUIRES: check_plan() accepts the plan, and `blocks` are its blocks for this network.
 // With NetworkModel::kFair every transfer is a flow.
+Lowered lower(const Model& model, const Cluster& cluster, const Plan& plan, NetworkModel network,
+              const PlanBlocks& blocks);
+// The same, from blocks that it makes and drops.
 Lowered lower(const Model& model, const Cluster& cluster, const Costs& costs, const Plan& plan,
               NetworkModel network = NetworkModel::kFifo);
 

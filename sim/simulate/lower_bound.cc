@@ -252,25 +252,20 @@ Duration rounded_down(Duration bound, NetworkModel network) {
   return Duration(std::max<int64_t>(0, ps - ps / 1'000'000'000 - 10'000));
 }
 
-LowerBound lower_bound(const Model& model, const Cluster& cluster, const Costs& costs,
-                       const Plan& plan, NetworkModel network) {
-  const OpGraph& graph = model.graph;
+LowerBound lower_bound(const OpGraph& graph, const Cluster& cluster, const Plan& plan,
+                       NetworkModel network, const PlanBlocks& blocks) {
   PlanBounds bounds(graph, cluster);
   for (const OpId op : graph.ops().ids()) {
-    bounds.ops[op] =
-        make_op_profile(make_op_block(graph.op(op), plan.ops[op], cluster, costs), plan.ops[op]);
+    bounds.ops[op] = make_op_profile(blocks.ops[op], plan.ops[op]);
   }
   for (const EdgeId id : graph.edges().ids()) {
-    const OpConfig& producer = plan.ops[graph.edge(id).producer];
-    const OpConfig& consumer = plan.ops[graph.edge(id).consumer];
-    bounds.edges[id] =
-        make_edge_profile(make_edge_block(graph, id, producer, consumer, cluster, costs), producer,
-                          consumer, cluster);
+    const Edge& edge = graph.edge(id);
+    bounds.edges[id] = make_edge_profile(blocks.edges[id], plan.ops[edge.producer],
+                                         plan.ops[edge.consumer], cluster);
   }
   for (const WeightId weight : graph.weights().ids()) {
     bounds.weights[weight] =
-        make_sync_profile(make_sync_block(graph, weight, plan, cluster, costs, network),
-                          graph.users(weight).size(), cluster);
+        make_sync_profile(blocks.weights[weight], graph.users(weight).size(), cluster);
   }
   LowerBound bound = bounds.compute(Duration(INT64_MAX));
   bound.value = rounded_down(bound.value, network);

@@ -20,8 +20,7 @@
 #include "sim/engine/task_graph.h"
 #include "sim/model/graph.h"
 #include "sim/plan/plan.h"
-#include "sim/simulate/blocks.h"
-#include "sim/simulate/sync.h"
+#include "sim/simulate/plan_blocks.h"
 
 namespace soapbox {
 
@@ -104,7 +103,7 @@ class PlanBounds {
 Duration rounded_down(Duration bound, NetworkModel network);
 // Of the makespan of a plan. Under NetworkModel::kFair a billionth is taken off, since rates and
 // ends are rounded there.
-LowerBound lower_bound(const Model& model, const Cluster& cluster, const Costs& costs,
-                       const Plan& plan, NetworkModel network);
+LowerBound lower_bound(const OpGraph& graph, const Cluster& cluster, const Plan& plan,
+                       NetworkModel network, const PlanBlocks& blocks);
 
 }  // namespace soapbox

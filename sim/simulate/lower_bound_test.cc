@@ -11,7 +11,10 @@ namespace soapbox {
 namespace {
 
 LowerBound bound_of(const Problem& problem, const Plan& plan) {
-  return lower_bound(problem.model, problem.cluster, problem.costs, plan, problem.options.network);
+  const OpGraph& graph = problem.model.graph;
+  const NetworkModel network = problem.options.network;
+  return lower_bound(graph, problem.cluster, plan, network,
+                     make_plan_blocks(graph, problem.cluster, problem.costs, plan, network));
 }
 
 TEST(LowerBound, IsNeverAboveTheSimulatedMakespan) {

@@ -19,7 +19,10 @@ Network shared_network(const Cluster& cluster, const SimulationOptions& options)
 
 Run simulate(const Problem& problem, const Plan& plan) {
   const NetworkModel network = problem.options.network;
-  Run run{lower(problem.model, problem.cluster, problem.costs, plan, network), {}, Report{}};
+  const OpGraph& operators = problem.model.graph;
+  const PlanBlocks blocks =
+      make_plan_blocks(operators, problem.cluster, problem.costs, plan, network);
+  Run run{lower(problem.model, problem.cluster, plan, network, blocks), {}, Report{}};
   const TaskGraph& graph = run.lowered.graph;
   if (network == NetworkModel::kFair) {
     FlowEngine().run(graph, shared_network(problem.cluster, problem.options), run.timeline);
@@ -43,8 +46,7 @@ Run simulate(const Problem& problem, const Plan& plan) {
       report.busy[DeviceId::from_index(resource)] += graph.duration(task);
     }
   }
-  const LowerBound bound =
-      lower_bound(problem.model, problem.cluster, problem.costs, plan, network);
+  const LowerBound bound = lower_bound(operators, problem.cluster, plan, network, blocks);
   report.lower_bound = bound.value + run.lowered.serial_sync;
   report.lower_bound_kind = to_string(bound.kind);
   report.tasks = graph.task_count();
