@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/result.h"
 #include "sim/base/units.h"
 #include "sim/model/op.h"
 
@@ -19,8 +20,8 @@ namespace soapbox {
 enum class LayerKind : uint8_t {
   kEmbedding,  // tokens (or patches) to hidden vectors
   kBlock,      // attention and MLP, with their norms and residuals
-  kMerge,      // Swin's patch merging: 2 x 2 neighbours to one vector of twice the width
-  kHead,       // final norm, projection to classes or vocabulary, softmax and loss
+  kMerge,  // Swin's patch merging: 2 x 2 neighbours, concatenated, to a vector of twice the width
+  kHead,   // final norm, projection to classes or vocabulary, softmax and loss
 };
 std::string to_string(LayerKind kind);
 
@@ -52,28 +53,43 @@ struct Mlp {
 
 struct TransformerLayer {
   LayerKind kind = LayerKind::kBlock;
-  int64_t hidden = 0;
-  int64_t seq_len = 0;       // tokens of one sample in this layer
-  Attention attention;       // kBlock; heads = 0: none
+  int64_t hidden = 0;        // of what it produces
+  int64_t seq_len = 0;       // tokens of one sample in this layer; of a merge, that it produces
+  Attention attention = {};  // kBlock; heads = 0: none
   int64_t cross_len = 0;     // decoder block of an encoder-decoder: tokens of the encoder; 0: none
-  Mlp mlp;                   // kBlock
+  Mlp mlp = {};              // kBlock
   int64_t vocab = 0;         // kEmbedding, kHead: rows of the table, padding apart
   int64_t positions = 0;     // kEmbedding: learned positions; 0: none or rotary
   int64_t patch_values = 0;  // kEmbedding of images: values of one patch; vocab = 0 then
   bool bias = false;         // matrices have biases
   bool qkv_bias = false;     // the query, key and value projections alone have biases
   bool norm_bias = false;    // LayerNorm (scale and shift) rather than RMSNorm (scale)
-  bool tied = false;         // kHead: its matrix is the embedding's
+  bool tied = false;         // kHead: its matrix is the embedding's; kEmbedding: an earlier one's
   double dropout = 0;        // above 0: masks are kept for the backward pass
+  // Norms over whole vectors. -1: as usual, 2 in a block and one more with cross attention, 1 in a
+  // head or merge, none in an embedding.
+  int32_t norms = -1;
+  // Small trained tables that the fields above do not describe: position biases, class tokens,
+  // norms of queries and keys, poolers. They count as parameters and cost no FLOPs.
+  int64_t other_parameters = 0;
 
-  // Trained parameters, the tied matrix of a head not counted again.
+  int32_t norm_count() const;
+  // Values that one norm normalises: `hidden`, of a merge its 4 concatenated inputs.
+  int64_t norm_width() const { return kind == LayerKind::kMerge ? 2 * hidden : hidden; }
+  // Trained parameters, a tied matrix not counted again.
   int64_t parameter_count() const;
-  // Of a block: those of its attention, of its dense or shared MLP and router, and of all experts.
+  // Of a block, matrices with their biases: those of its attention (cross attention and the norms
+  // of compressed queries, keys and values included), of its dense or shared MLP and router, and
+  // of all experts. Its other norms are in none of them.
   int64_t attention_parameters() const;
   int64_t mlp_parameters() const;
   int64_t expert_parameters() const;  // of all experts together
+  int64_t active_parameters() const;  // those that one token meets
+  // Pairs of a query and a key that it sees, of one sample and head: half of the square under a
+  // causal mask.
+  double attention_pairs() const;
   // Forward FLOPs of one sample: multiplications and additions of every matrix product, attention
-  // over what is seen (half of the square under a causal mask).
+  // over what is seen.
   double forward_flops_per_sample() const;
 
   friend bool operator==(const TransformerLayer&, const TransformerLayer&) = default;
@@ -88,11 +104,20 @@ struct Transformer {
   std::vector<TransformerLayer> layers;
 
   int64_t parameter_count() const;
+  int64_t active_parameters() const;  // those that one token meets
   double forward_flops_per_sample() const;
   // FLOPs of one training sample that the model asks for, recomputation not counted: three
   // forwards.
   double model_flops_per_sample() const { return 3 * forward_flops_per_sample(); }
   int64_t block_count() const;  // layers of kind kBlock
 };
+
+// Whether sizes are positive and fit each other: heads and groups, experts per token, MLA's ranks.
+// The error names the layer, the field, its value and what is allowed.
+Status check_transformer(const Transformer& model);
+
+// The same model on samples of another length; learned positions grow to it where they are fewer.
+// Error: the length is that of an image, or not above 0.
+Result<Transformer> with_seq_len(Transformer model, int64_t seq_len);
 
 }  // namespace soapbox

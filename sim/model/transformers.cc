@@ -1,0 +1,295 @@
+#include "sim/model/transformers.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "sim/base/str.h"
+
+namespace soapbox {
+
+namespace {
+
+// Where several rows have the same source.
+constexpr std::string_view kGpt2 = "Radford et al. 2019, sizes as released";
+constexpr std::string_view kGpt3 =
+    "Brown et al. 2020 (arXiv 2005.14165, table 2.1), vocabulary padded to 51,200";
+constexpr std::string_view kSc21 = "Narayanan et al. 2021 (arXiv 2104.04473, table 1)";
+constexpr std::string_view kSc21Figures = "Narayanan et al. 2021 (arXiv 2104.04473), figures";
+constexpr std::string_view kSequenceParallel =
+    "Korthikanti et al. 2022 (arXiv 2205.05198, table 3)";
+constexpr std::string_view kLlama = "Touvron et al. 2023 (arXiv 2302.13971, table 2)";
+constexpr std::string_view kLlama2 = "Touvron et al. 2023 (arXiv 2307.09288), sizes as released";
+constexpr std::string_view kLlama3 = "Grattafiori et al. 2024 (arXiv 2407.21783, table 3)";
+constexpr std::string_view kMpt = "mosaicml/llm-foundry, training yamls; learned positions";
+constexpr std::string_view kQwen3 = "Yang et al. 2025 (arXiv 2505.09388), sizes as released";
+constexpr std::string_view kNemotron3 = "NVIDIA Nemotron-3, sizes as released with NeMo";
+constexpr std::string_view kGptOss = "OpenAI 2025 (arXiv 2508.10925), sizes as released";
+constexpr std::string_view kUniap = "model zoo of Galvatron, as UniAP (arXiv 2307.16375) uses it";
+
+constexpr GptShape megatron(int64_t layers, int64_t hidden, int64_t heads) {
+  return gpt_shape(layers, hidden, heads, 51200, 2048);
+}
+
+constexpr GptShape mpt(int64_t layers, int64_t hidden, int64_t heads) {
+  return gpt_shape(layers, hidden, heads, 50368, 2048);
+}
+
+constexpr GptShape opt(int64_t layers, int64_t hidden, int64_t heads) {
+  GptShape shape = gpt_shape(layers, hidden, heads, 50272, 2048);
+  shape.positions = 2050;  // two more than tokens, as released
+  return shape;
+}
+
+// Rotary positions, squared ReLU, LayerNorm, a head of its own.
+constexpr GptShape nemotron(int64_t layers, int64_t hidden, int64_t heads, int64_t kv_heads) {
+  return {.layers = layers,
+          .hidden = hidden,
+          .attention = {.heads = heads, .kv_heads = kv_heads},
+          .vocab = 256000,
+          .seq_len = 4096,
+          .norm_bias = true};
+}
+
+constexpr GptShape with_experts(GptShape shape, int64_t experts, int64_t experts_per_token) {
+  shape.mlp.experts = experts;
+  shape.mlp.experts_per_token = experts_per_token;
+  return shape;
+}
+
+// DeepSeek: latent attention, shared experts, first blocks dense.
+struct DeepSeek {
+  int64_t query_rank = 0;
+  int64_t experts = 0;
+  int64_t experts_per_token = 0;
+  int64_t shared_hidden = 0;
+  int64_t leading_dense = 0;
+  int64_t dense_hidden = 0;
+};
+constexpr GptShape deepseek(GptShape shape, const DeepSeek& moe) {
+  shape.attention.head_dim = 192;
+  shape.attention.value_dim = 128;
+  shape.attention.query_rank = moe.query_rank;
+  shape.attention.kv_rank = 512;
+  shape.attention.rope_dim = 64;
+  shape.mlp.shared_hidden = moe.shared_hidden;
+  shape.leading_dense = moe.leading_dense;
+  shape.dense_hidden = moe.dense_hidden;
+  return with_experts(shape, moe.experts, moe.experts_per_token);
+}
+
+constexpr GptShape gpt_oss(int64_t layers, int64_t experts) {
+  GptShape shape = llama_shape(layers, 2880, 64, 8, 2880, 201088, 4096);
+  shape.attention.head_dim = 64;
+  shape.attention.window = 128;  // of every other block
+  shape.global_every = 2;
+  shape.bias = true;
+  shape.other_block_parameters = 64;  // the heads' sinks
+  return with_experts(shape, experts, 4);
+}
+
+// Scout has experts in every block, Maverick in every other.
+constexpr GptShape llama4(int64_t experts, int64_t expert_every) {
+  GptShape shape = with_experts(llama_shape(48, 5120, 40, 8, 8192, 202048, 8192), experts, 1);
+  shape.mlp.shared_hidden = 8192;
+  shape.expert_every = expert_every;
+  shape.dense_hidden = 16384;
+  return shape;
+}
+
+// Norms of queries and keys, one vector of a head's width each.
+constexpr GptShape qwen3(GptShape shape) {
+  shape.attention.head_dim = 128;
+  shape.other_block_parameters = 2 * 128;
+  return shape;
+}
+
+constexpr GptShape tied(GptShape shape) {
+  shape.tied = true;
+  return shape;
+}
+
+constexpr GptShape with_qkv_bias(GptShape shape) {
+  shape.qkv_bias = true;
+  return shape;
+}
+
+// Position tables are longer than the samples here, as released.
+constexpr BertShape bert(int64_t layers, int64_t hidden, int64_t heads) {
+  return {.layers = layers, .hidden = hidden, .heads = heads, .ffn = 4 * hidden};
+}
+
+constexpr std::array kTransformers = std::to_array<TransformerRow>({
+    {"bert_base", "Devlin et al. 2019 (arXiv 1810.04805)", bert(12, 768, 12)},
+    {"bert_huge", kUniap, bert(32, 1280, 16)},
+    {"bert_large", "Devlin et al. 2019 (arXiv 1810.04805)", bert(24, 1024, 16)},
+    {"codellama_34b", "Roziere et al. 2023 (arXiv 2308.12950), sizes as released",
+     llama_shape(48, 8192, 64, 8, 22016, 32000, 4096)},
+    {"deepseek_v2", "DeepSeek-AI 2024 (arXiv 2405.04434), sizes as released",
+     deepseek(llama_shape(60, 5120, 128, 128, 1536, 102400, 4096),
+              {1536, 160, 6, 2 * 1536, 1, 12288})},
+    {"deepseek_v2_lite", "DeepSeek-AI 2024 (arXiv 2405.04434), sizes as released",
+     deepseek(llama_shape(27, 2048, 16, 16, 1408, 102400, 4096), {0, 64, 6, 2 * 1408, 1, 10944})},
+    {"deepseek_v3", "DeepSeek-AI 2024 (arXiv 2412.19437), without multi-token prediction",
+     deepseek(llama_shape(61, 7168, 128, 128, 2048, 129280, 4096), {1536, 256, 8, 2048, 3, 18432})},
+    {"glm_130b", "Zeng et al. 2022 (arXiv 2210.02414)",
+     GptShape{.layers = 70,
+              .hidden = 12288,
+              .attention = {.heads = 96},
+              .mlp = {.hidden = 32768, .gated = true},
+              .vocab = 150528,
+              .seq_len = 2048,
+              .bias = true,
+              .norm_bias = true,
+              .tied = true}},
+    {"gpt2_large", kGpt2, gpt_shape(36, 1280, 20, 50257, 1024)},
+    {"gpt2_medium", kGpt2, gpt_shape(24, 1024, 16, 50257, 1024)},
+    {"gpt2_small", kGpt2, gpt_shape(12, 768, 12, 50257, 1024)},
+    {"gpt2_xl", kGpt2, gpt_shape(48, 1600, 25, 50257, 1024)},
+    {"gpt3_125m", kGpt3, megatron(12, 768, 12)},
+    {"gpt3_13b", kGpt3, megatron(40, 5120, 40)},
+    {"gpt3_175b", kGpt3, megatron(96, 12288, 96)},
+    {"gpt3_1_3b", kGpt3, megatron(24, 2048, 16)},
+    {"gpt3_20b", "NVIDIA NeMo, GPT-3 20B recipe", megatron(44, 6144, 48)},
+    {"gpt3_2_7b", kGpt3, megatron(32, 2560, 32)},
+    {"gpt3_350m", kGpt3, megatron(24, 1024, 16)},
+    {"gpt3_5b", "NVIDIA NeMo, GPT-3 5B recipe", megatron(24, 4096, 32)},
+    {"gpt3_6_7b", kGpt3, megatron(32, 4096, 32)},
+    {"gpt3_760m", kGpt3, megatron(24, 1536, 16)},
+    {"gpt_neox_20b", "Black et al. 2022 (arXiv 2204.06745), sizes as released",
+     GptShape{.layers = 44,
+              .hidden = 6144,
+              .attention = {.heads = 64},
+              .vocab = 50432,
+              .seq_len = 2048,
+              .bias = true,
+              .norm_bias = true}},
+    {"gpt_oss_120b", kGptOss, gpt_oss(36, 128)},
+    {"gpt_oss_20b", kGptOss, gpt_oss(24, 32)},
+    {"grok1_314b", "xAI 2024, sizes as released",
+     tied(with_experts(llama_shape(64, 6144, 48, 8, 32768, 131072, 8192), 8, 2))},
+    {"kimi_k2", "Kimi Team 2025 (arXiv 2507.20534), sizes as released",
+     deepseek(llama_shape(61, 7168, 64, 64, 2048, 163840, 4096), {1536, 384, 8, 2048, 1, 18432})},
+    {"llama2_13b", kLlama2, llama_shape(40, 5120, 40, 40, 13824, 32000, 4096)},
+    {"llama2_70b", kLlama2, llama_shape(80, 8192, 64, 8, 28672, 32000, 4096)},
+    {"llama2_7b", kLlama2, llama_shape(32, 4096, 32, 32, 11008, 32000, 4096)},
+    {"llama3_405b", kLlama3, llama_shape(126, 16384, 128, 8, 53248, 128256, 8192)},
+    {"llama3_70b", kLlama3, llama_shape(80, 8192, 64, 8, 28672, 128256, 8192)},
+    {"llama3_8b", kLlama3, llama_shape(32, 4096, 32, 8, 14336, 128256, 8192)},
+    {"llama4_maverick", "Meta 2025, sizes as released; local attention not modelled",
+     llama4(128, 2)},
+    {"llama4_scout", "Meta 2025, sizes as released; local attention not modelled", llama4(16, 1)},
+    {"llama_13b", kLlama, llama_shape(40, 5120, 40, 40, 13824, 32000, 2048)},
+    {"llama_33b", kLlama, llama_shape(60, 6656, 52, 52, 17920, 32000, 2048)},
+    {"llama_65b", kLlama, llama_shape(80, 8192, 64, 64, 22016, 32000, 2048)},
+    {"llama_7b", kLlama, llama_shape(32, 4096, 32, 32, 11008, 32000, 2048)},
+    {"megatron_145b", kSc21, megatron(80, 12288, 96)},
+    {"megatron_162b", kSc21Figures, megatron(32, 20480, 128)},
+    {"megatron_18b", kSc21, megatron(40, 6144, 48)},
+    {"megatron_1_7b", kSc21, megatron(24, 2304, 24)},
+    {"megatron_1t", kSc21, megatron(128, 25600, 160)},
+    {"megatron_22b", kSequenceParallel, megatron(48, 6144, 64)},
+    {"megatron_310b", kSc21, megatron(96, 16384, 128)},
+    {"megatron_39b", kSc21, megatron(48, 8192, 64)},
+    {"megatron_3_6b", kSc21, megatron(30, 3072, 32)},
+    {"megatron_530b", kSc21, megatron(105, 20480, 128)},
+    {"megatron_5_9b", kSc21Figures, megatron(32, 3840, 32)},
+    {"megatron_76b", kSc21, megatron(60, 10240, 80)},
+    {"megatron_7_5b", kSc21, megatron(36, 4096, 32)},
+    {"mistral_7b", "Jiang et al. 2023 (arXiv 2310.06825), window of 4,096",
+     GptShape{.layers = 32,
+              .hidden = 4096,
+              .attention = {.heads = 32, .kv_heads = 8, .window = 4096},
+              .mlp = {.hidden = 14336, .gated = true},
+              .vocab = 32000,
+              .seq_len = 8192}},
+    {"mixtral_8x22b", "Mistral AI 2024, sizes as released",
+     with_experts(llama_shape(56, 6144, 48, 8, 16384, 32768, 4096), 8, 2)},
+    {"mixtral_8x7b", "Jiang et al. 2024 (arXiv 2401.04088)",
+     with_experts(llama_shape(32, 4096, 32, 8, 14336, 32000, 4096), 8, 2)},
+    {"mpt_125m", kMpt, mpt(12, 768, 12)},
+    {"mpt_13b", kMpt, mpt(40, 5120, 40)},
+    {"mpt_1b", kMpt, mpt(24, 2048, 16)},
+    {"mpt_30b", kMpt, mpt(48, 7168, 56)},
+    {"mpt_350m", kMpt, mpt(24, 1024, 16)},
+    {"mpt_3b", kMpt, mpt(32, 2560, 20)},
+    {"mpt_70b", kMpt, mpt(80, 8192, 64)},
+    {"mpt_760m", kMpt, mpt(24, 1536, 12)},
+    {"mpt_7b", kMpt, mpt(32, 4096, 32)},
+    {"nemotron3_22b", kNemotron3, nemotron(40, 6144, 48, 48)},
+    {"nemotron3_8b", kNemotron3, nemotron(32, 4096, 32, 32)},
+    {"nemotron4_15b", "Parmar et al. 2024 (arXiv 2402.16819)", nemotron(32, 6144, 48, 8)},
+    {"nemotron4_340b", "Adler et al. 2024 (arXiv 2406.11704)", nemotron(96, 18432, 96, 8)},
+    {"opt_13b", "Zhang et al. 2022 (arXiv 2205.01068), sizes as released", opt(40, 5120, 40)},
+    {"opt_1_3b", "Zhang et al. 2022 (arXiv 2205.01068), sizes as released", opt(24, 2048, 32)},
+    {"opt_6_7b", "Zhang et al. 2022 (arXiv 2205.01068), sizes as released", opt(32, 4096, 32)},
+    {"qwen2_7b", "Yang et al. 2024 (arXiv 2407.10671), sizes as released",
+     with_qkv_bias(llama_shape(28, 3584, 28, 4, 18944, 152064, 4096))},
+    {"qwen3_235b_a22b", kQwen3,
+     qwen3(with_experts(llama_shape(94, 4096, 64, 4, 1536, 151936, 4096), 128, 8))},
+    {"qwen3_30b_a3b", kQwen3,
+     qwen3(with_experts(llama_shape(48, 2048, 32, 4, 768, 151936, 4096), 128, 8))},
+    {"qwen3_8b", kQwen3, qwen3(llama_shape(36, 4096, 32, 8, 12288, 151936, 4096))},
+    {"swin_huge", kUniap,
+     SwinShape{.layers = {2, 2, 42, 2}, .heads = {8, 16, 32, 64}, .hidden = 320}},
+    {"swin_large", "Liu et al. 2021 (arXiv 2103.14030)",
+     SwinShape{.layers = {2, 2, 18, 2}, .heads = {6, 12, 24, 48}, .hidden = 192}},
+    {"t5_base", "Raffel et al. 2020 (arXiv 1910.10683), sizes as released",
+     T5Shape{.encoder_layers = 12, .decoder_layers = 12, .hidden = 768, .heads = 12, .ffn = 3072}},
+    {"t5_large", "Raffel et al. 2020 (arXiv 1910.10683), sizes as released; as UniAP uses it",
+     T5Shape{.encoder_layers = 24, .decoder_layers = 24, .hidden = 1024, .heads = 16, .ffn = 4096}},
+    {"vit_huge", kUniap, VitShape{.layers = 32, .hidden = 1280, .heads = 16, .ffn = 5120}},
+    {"vit_large", "Dosovitskiy et al. 2021 (arXiv 2010.11929), ViT-L/16",
+     VitShape{.layers = 24, .hidden = 1024, .heads = 16, .ffn = 4096}},
+});
+
+// Strictly ascending: no two rows have one name.
+static_assert(std::ranges::is_sorted(kTransformers, std::ranges::less_equal{},
+                                     &TransformerRow::name));
+
+struct Make {
+  std::string name;
+  std::string source;
+  Result<Transformer> operator()(const GptShape& shape) const {
+    return make_gpt(name, source, shape);
+  }
+  Result<Transformer> operator()(const BertShape& shape) const {
+    return make_bert(name, source, shape);
+  }
+  Result<Transformer> operator()(const T5Shape& shape) const {
+    return make_t5(name, source, shape);
+  }
+  Result<Transformer> operator()(const VitShape& shape) const {
+    return make_vit(name, source, shape);
+  }
+  Result<Transformer> operator()(const SwinShape& shape) const {
+    return make_swin(name, source, shape);
+  }
+};
+
+}  // namespace
+
+std::span<const TransformerRow> transformer_table() {
+  return kTransformers;
+}
+
+std::vector<std::string> transformer_names() {
+  std::vector<std::string> names;
+  names.reserve(kTransformers.size());
+  for (const TransformerRow& row : kTransformers) names.emplace_back(row.name);
+  return names;
+}
+
+Result<const TransformerRow*> find_transformer(std::string_view name) {
+  for (const TransformerRow& row : kTransformers) {
+    if (row.name == name) return &row;
+  }
+  return bad_input(unknown_name("Transformer", name, transformer_names()));
+}
+
+Transformer make_transformer(const TransformerRow& row) {
+  // The rows are ours: one that does not build is a bug, and value() aborts.
+  return std::visit(Make{std::string(row.name), std::string(row.source)}, row.shape).value();
+}
+
+}  // namespace soapbox
