@@ -22,20 +22,6 @@ Extents whole_extents(const Operator& op, int64_t batch, int64_t model_batch) {
 
 }  // namespace
 
-std::string to_string(Provenance provenance) {
-  switch (provenance) {
-    case Provenance::kMeasured:
-      return "measured";
-    case Provenance::kInterpolated:
-      return "interpolated";
-    case Provenance::kCalibratedRoofline:
-      return "calibrated roofline";
-    case Provenance::kDatasheet:
-      return "datasheet";
-  }
-  return "unknown";
-}
-
 bool Anchor::covers(const std::string& name) const {
   return name == model || std::find(variants.begin(), variants.end(), name) != variants.end();
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/provenance.h"
 #include "sim/base/units.h"
 #include "sim/cost/roofline.h"
 #include "sim/model/op.h"
@@ -14,10 +15,6 @@
 namespace soapbox {
 
 class MeasuredTable;
-
-// From best to worst.
-enum class Provenance : uint8_t { kMeasured, kInterpolated, kCalibratedRoofline, kDatasheet };
-std::string to_string(Provenance provenance);
 
 // A published iteration time of a whole model on one such device.
 struct Anchor {
