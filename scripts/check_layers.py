@@ -25,10 +25,11 @@ ALLOW = {
     "sim/cost": _WORLD,
     "sim/collective": _WORLD,
     "sim/simulate": _DESCRIPTION,
-    "strategies": _SIM,
+    "strategies/miqp": _BASE,
+    "strategies": _SIM | {"strategies/miqp"},
     "calib": _SIM,
     "results": _BASE,
-    "scenarios/runner": _SIM | {"strategies", "calib", "results"},
+    "scenarios/runner": _SIM | {"strategies", "strategies/miqp", "calib", "results"},
 }
 
 _TESTS = r".*_test\.cc|.*/test_\w+\.h"

@@ -1,0 +1,32 @@
+#include "strategies/miqp/solve.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "sim/base/str.h"
+#include "strategies/miqp/brute.h"
+
+namespace soapbox::miqp {
+namespace {
+
+constexpr std::array kSolvers = {
+    SolverRow{"brute", "every assignment: for instances of a few layers", solve_brute},
+};
+
+}  // namespace
+
+std::span<const SolverRow> solver_table() {
+  return kSolvers;
+}
+
+Result<const SolverRow*> find_solver(std::string_view name) {
+  std::vector<std::string> known;
+  for (const SolverRow& row : kSolvers) {
+    if (row.name == name) return &row;
+    known.emplace_back(row.name);
+  }
+  return bad_input(unknown_name("solver", name, known));
+}
+
+}  // namespace soapbox::miqp
