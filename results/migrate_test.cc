@@ -34,14 +34,35 @@ TEST(Migrate, ANewFileGetsTheSchemaTheIdAndTheVersion) {
   Result<Database> database = Database::open(path, OpenMode::kRead, 0);
   EXPECT_EQ(*database->integer("PRAGMA application_id"), 0x536f6170);
   EXPECT_EQ(*database->integer("PRAGMA user_version"), kSchemaVersion);
-  EXPECT_EQ(*database->integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 7);
+  EXPECT_EQ(*database->integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 9);
   // Every table is STRICT: a text cannot enter a number's column.
   EXPECT_EQ(*database->integer("SELECT count(*) FROM pragma_table_list"
                                " WHERE schema = 'main' AND type = 'table' AND strict"),
-            7);
+            9);
   Statement mode = database->query("PRAGMA journal_mode");
   ASSERT_TRUE(*mode.step());
   EXPECT_EQ(mode.text(0), "wal");
+}
+
+TEST(Migrate, AFileOfTheFirstSchemaGetsTheTablesOfTheSecond) {
+  const ScratchDirectory scratch;
+  const std::string path = scratch.file("old.db");
+  {
+    Result<Database> database = Database::open(path, OpenMode::kCreate, 0);
+    ASSERT_TRUE(database->execute(kSchemaSql));
+    ASSERT_TRUE(database->execute(str_cat("PRAGMA application_id = ", kApplicationId,
+                                          "; PRAGMA user_version = 1;",
+                                          "INSERT INTO study VALUES (1, 'old', '', '', '')")));
+  }
+  const Result<Store> reader = Store::open(path, OpenMode::kRead);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().message,
+            str_cat("cannot open the database: written by an older soapbox: schema 1, now ",
+                    kSchemaVersion, "; any command that writes updates it"));
+  Result<Store> store = Store::open(path);
+  ASSERT_TRUE(store);
+  EXPECT_EQ((*store->study())->name, "old");
+  EXPECT_EQ(store->table("executions")->rows().size(), 0u);
 }
 
 TEST(Migrate, OpeningAgainChangesNothing) {
@@ -119,8 +140,9 @@ TEST(Migrate, ATruncatedDatabaseIsRefusedUntouched) {
   make_store(path);
   const std::string whole = read_bytes(path);
   ASSERT_GT(whole.size(), 8192U);
-  // Inside the header, at a page boundary, inside a page.
-  for (const size_t size : {size_t{50}, size_t{4096}, whole.size() - 4096, whole.size() - 100}) {
+  // Inside the header, at a page boundary, inside a page; not the last one, which is an empty
+  // table's and ends in zeros, as SQLite reads it when it is cut.
+  for (const size_t size : {size_t{50}, size_t{4096}, whole.size() - 4096, whole.size() - 4196}) {
     write_bytes(path, whole.substr(0, size));
     EXPECT_EQ(refused(path).code, ErrorCode::kDatabase) << size << " of " << whole.size();
   }

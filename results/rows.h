@@ -100,6 +100,32 @@ struct StudyRow {
   friend bool operator==(const StudyRow&, const StudyRow&) = default;
 };
 
+// What one task of a plan did, and what was predicted of it. Times since the start of the
+// iteration.
+struct ExecutedTaskRow {
+  std::string kind;
+  std::string place;  // device or link
+  SimTime predicted_start;
+  SimTime predicted_end;
+  SimTime start;
+  SimTime end;
+  friend bool operator==(const ExecutedTaskRow&, const ExecutedTaskRow&) = default;
+};
+
+// A plan that was run for real; the run that it belongs to has the prediction.
+struct ExecutionRow {
+  std::string backend;          // "paced", "cpu", ...
+  std::string settings = "{}";  // canonical JSON
+  int64_t repeats = 0;          // > 0
+  Duration iteration_time;      // of the fastest repeat, > 0
+  double lateness_p99_s = 0;
+  std::string started_at;  // ISO 8601, UTC
+  std::string command;
+  std::string version;
+  std::string host;
+  std::vector<ExecutedTaskRow> tasks;  // of the fastest repeat, in the order of ids
+};
+
 // One published figure: what some source measured for (model, cluster, strategy, devices).
 struct ReferenceRow {
   std::string figure;  // e.g. "fig6_throughput"

@@ -302,6 +302,43 @@ Status Store::insert_children(int64_t id, const RunRow& run) {
   return database_.run("INSERT INTO plan (run, json) VALUES (?, ?)", id, run.plan);
 }
 
+Status Store::put_execution(std::string_view identity, const ExecutionRow& execution) {
+  SOAPBOX_CHECK(execution.repeats > 0 && execution.iteration_time > Duration(),
+                "an execution ran at least once and took time");
+  const std::string what = str_cat("cannot store an execution of run ", identity);
+  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
+  if (!transaction) return while_doing(what, transaction.error());
+  Status done = insert_execution(identity, execution);
+  if (done) done = transaction->commit();
+  if (!done) return while_doing(what, done.error());
+  return done;
+}
+
+Status Store::insert_execution(std::string_view identity, const ExecutionRow& execution) {
+  Statement run = database_.query("SELECT id FROM run WHERE identity = ?", identity);
+  const Result<bool> found = run.step();
+  if (!found) return found.error();
+  if (!*found) return Error{ErrorCode::kDatabase, "its prediction is not stored", {}};
+  const Status inserted = database_.run(
+      "INSERT INTO execution (run, backend, settings, repeats, iteration_time_ps, lateness_p99_s,"
+      " started_at, command, version, host) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      run.integer(0), execution.backend, execution.settings, execution.repeats,
+      execution.iteration_time.picoseconds(), execution.lateness_p99_s, execution.started_at,
+      execution.command, execution.version, execution.host);
+  if (!inserted) return inserted;
+  const int64_t id = database_.last_insert_id();
+  int64_t number = 0;
+  for (const ExecutedTaskRow& task : execution.tasks) {
+    Status stored = database_.run(
+        "INSERT INTO executed_task (execution, task, kind, place, predicted_start_ps,"
+        " predicted_end_ps, start_ps, end_ps) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        id, number++, task.kind, task.place, task.predicted_start.picoseconds(),
+        task.predicted_end.picoseconds(), task.start.picoseconds(), task.end.picoseconds());
+    if (!stored) return stored;
+  }
+  return ok();
+}
+
 Status Store::put_study(const StudyRow& study) {
   Status done = database_.run(
       "INSERT OR REPLACE INTO study (id, name, experiment, created_at, version)"
@@ -337,7 +374,8 @@ Status Store::put_references(std::span<const ReferenceRow> references) {
 }
 
 const std::vector<std::string>& Store::table_names() {
-  static const std::vector<std::string> kNames = {"improvements", "plans", "references", "runs"};
+  static const std::vector<std::string> kNames = {"executed_tasks", "executions", "improvements",
+                                                  "plans",          "references", "runs"};
   return kNames;
 }
 

@@ -44,6 +44,10 @@ class Store {
   // evaluations and falling times; counts below 2^63.
   Result<PutOutcome> put(const RunRow& run);
 
+  // A real run of the plan whose prediction is the run of that identity, with all its tasks, in one
+  // transaction. Real runs differ, so each call adds a row. Fails if there is no such run.
+  Status put_execution(std::string_view identity, const ExecutionRow& execution);
+
   // What the file is about; writing replaces it.
   Status put_study(const StudyRow& study);
   Result<std::optional<StudyRow>> study();
@@ -51,8 +55,9 @@ class Store {
   // Published figures to compare with, in one transaction; a figure that is there is replaced.
   Status put_references(std::span<const ReferenceRow> references);
 
-  // Everything that is stored, for export: "runs", "improvements", "plans" or "references", sorted
-  // by what the rows are, so that two studies of the same content give the same order.
+  // Everything that is stored, for export: "runs", "improvements", "plans", "references",
+  // "executions" or "executed_tasks", sorted by what the rows are, so that two studies of the same
+  // content give the same order.
   Result<Table> table(std::string_view name);
   static const std::vector<std::string>& table_names();
 
@@ -63,6 +68,7 @@ class Store {
   Status insert_run(const RunRow& run, const std::string& identity);
   Status insert_children(int64_t id, const RunRow& run);
   Result<std::optional<RunRow>> read_whole(std::string_view identity);
+  Status insert_execution(std::string_view identity, const ExecutionRow& execution);
   Status read_children(int64_t id, RunRow& run);
   Database database_;
 };

@@ -199,6 +199,36 @@ TEST(Store, TablesAreTheSameForAnyOrderOfStoring) {
   EXPECT_EQ(table.rows()[3][9], Cell(10));
 }
 
+TEST(Store, AnExecutionStandsBesideThePredictionThatWasStoredBefore) {
+  const ScratchDirectory scratch;
+  const std::string path = scratch.file("a.db");
+  Store store = open_store(path);
+  const RunRow run = example_run(1);
+  const std::string id = identity(run.key);
+  ExecutionRow execution;
+  execution.backend = "paced";
+  execution.repeats = 9;
+  execution.iteration_time = milliseconds(250);
+  execution.tasks = {{"forward", "node0.gpu0", SimTime(0), SimTime(5), SimTime(1), SimTime(7)},
+                     {"barrier", "", SimTime(5), SimTime(5), SimTime(7), SimTime(7)}};
+  const Status early = store.put_execution(id, execution);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().code, ErrorCode::kDatabase);
+  EXPECT_EQ(count(path, "execution"), 0);
+
+  ASSERT_TRUE(store.put(run));
+  ASSERT_TRUE(store.put_execution(id, execution));
+  ASSERT_TRUE(store.put_execution(id, execution));  // real runs differ, so both are kept
+  const Table tasks = *store.table("executed_tasks");
+  ASSERT_EQ(tasks.rows().size(), 4U);
+  EXPECT_EQ(tasks.rows()[0], (std::vector<Cell>{1, 0, "forward", "node0.gpu0", 0, 5, 1, 7}));
+  const Table executions = *store.table("executions");
+  ASSERT_EQ(executions.rows().size(), 2U);
+  // 261 ms were predicted of 250 ms.
+  EXPECT_EQ(executions.columns()[18].name, "error");
+  EXPECT_NEAR(std::get<double>(executions.rows()[0][18].value()), 261.0 / 250 - 1, 1e-12);
+}
+
 TEST(Store, TablesJoinWhatARunIsWithWhatItGave) {
   const ScratchDirectory scratch;
   Store store = open_store(scratch.file("a.db"));
@@ -227,9 +257,10 @@ TEST(Store, TablesJoinWhatARunIsWithWhatItGave) {
   EXPECT_EQ(render(*store.table("references"), Format::kCsv),
             "figure,model,cluster,strategy,devices,metric,value,grade\n"
             "fig6_throughput,nmt,p100_4x4,mcmc,16,samples_per_s_per_device,2.5,D\n");
-  EXPECT_EQ(
-      store.table("run").error().message,
-      "unknown table 'run'; did you mean 'runs'? known: improvements, plans, references, runs");
+  EXPECT_EQ(store.table("run").error().message,
+            "unknown table 'run'; did you mean 'runs'? known: executed_tasks, executions, "
+            "improvements, plans, "
+            "references, runs");
 }
 
 TEST(StoreDeath, AnInconsistentRowIsABug) {

@@ -52,6 +52,7 @@ struct CommandRow {
 
 CommandRow check_command();
 CommandRow collective_command();
+CommandRow execute_command();
 CommandRow export_command();
 CommandRow list_command();
 CommandRow race_command();
