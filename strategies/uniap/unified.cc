@@ -1,0 +1,158 @@
+#include "strategies/uniap/unified.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include "sim/base/check.h"
+#include "sim/base/str.h"
+
+namespace soapbox::strategies::uniap {
+namespace {
+
+double thread_cpu_s() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+class Search {
+ public:
+  explicit Search(const UnifiedRequest& request) : request_(request) {}
+  UnifiedOutcome run();
+
+ private:
+  void try_cell(int32_t stages, int64_t microbatches);
+  void explain(const CostTables& tables, const CellAnswer& answer, Cell& cell);
+  void finish();
+
+  const UnifiedRequest& request_;
+  UnifiedOutcome outcome_;
+  std::optional<Bytes> least_excess_;  // of the cells without a solution
+};
+
+// Sorts out why a planner came back without a plan.
+void Search::explain(const CostTables& tables, const CellAnswer& answer, Cell& cell) {
+  cell.reason = answer.reason;
+  if (const std::optional<Shortage> short_of = shortage(tables)) {
+    cell.failure = Failure::kNoSolution;
+    cell.proven = true;
+    cell.reason = str_cat("pp ", cell.stages, ", ", cell.microbatches,
+                          " micro-batches: ", short_of->to_string());
+    const Bytes excess = short_of->needed - short_of->limit;
+    const bool nearer = !least_excess_ || (!short_of->not_splittable && excess < *least_excess_);
+    if (outcome_.failure != Failure::kMissed && outcome_.failure != Failure::kGaveUp && nearer) {
+      if (!short_of->not_splittable) least_excess_ = excess;
+      outcome_.failure = cell.failure;
+      outcome_.infeasible_reason = cell.reason;
+    }
+    return;
+  }
+  if (answer.proven) {
+    cell.failure = Failure::kCutOff;
+    return;
+  }
+  cell.failure = answer.bound_s > 0 ? Failure::kGaveUp : Failure::kMissed;
+  outcome_.failure = cell.failure;
+  outcome_.infeasible_reason = str_cat("pp ", cell.stages, ", ", cell.microbatches,
+                                       " micro-batches: a plan exists, but ", cell.reason);
+}
+
+void Search::try_cell(int32_t stages, int64_t microbatches) {
+  const double start_s = thread_cpu_s();
+  CostTables tables =
+      build_tables(request_.costs, request_.options, stages, microbatches, request_.global_batch);
+  const double built_s = thread_cpu_s();
+  const double cutoff_s = outcome_.best ? outcome_.best->objective.total_s : kNoCutoff;
+  const CellAnswer answer = request_.planner.plan(tables, cutoff_s, request_.cpu_limit_s);
+  Cell cell{.stages = stages,
+            .microbatches = microbatches,
+            .bound_s = answer.bound_s,
+            .proven = answer.proven,
+            .reason = {}};
+  outcome_.labels += answer.labels;
+  if (outcome_.solver.empty()) outcome_.solver = answer.solver;
+  if (answer.assignment) {
+    std::optional<Objective> value = evaluate(tables, *answer.assignment);
+    SOAPBOX_CHECK(value.has_value(), "a planner's plan does not fit");
+    cell.objective_s = value->total_s;
+    if (value->total_s < cutoff_s) {
+      outcome_.best = UnifiedPlan{std::move(tables), *answer.assignment, *std::move(value)};
+    }
+  } else {
+    explain(tables, answer, cell);
+  }
+  outcome_.cells.push_back(std::move(cell));
+  outcome_.table_cpu_s += built_s - start_s;
+  outcome_.search_cpu_s += thread_cpu_s() - built_s;
+}
+
+void Search::finish() {
+  if (outcome_.best) {
+    outcome_.failure = Failure::kNone;
+    outcome_.infeasible_reason.clear();
+  }
+  outcome_.proven = !outcome_.cells.empty();
+  double bound_s = outcome_.best ? outcome_.best->objective.total_s : kNoCutoff;
+  for (const Cell& cell : outcome_.cells) {
+    outcome_.proven = outcome_.proven && cell.proven;
+    const bool closed = cell.failure == Failure::kNoSolution || cell.failure == Failure::kCutOff;
+    if (!closed) bound_s = std::min(bound_s, cell.bound_s);
+  }
+  outcome_.bound_s = bound_s == kNoCutoff ? 0 : bound_s;
+  if (outcome_.cells.empty()) {
+    outcome_.failure = Failure::kNoSolution;
+    outcome_.infeasible_reason = "no pipeline degree and number of micro-batches to try";
+  }
+}
+
+UnifiedOutcome Search::run() {
+  const int32_t devices = request_.costs.device_count();
+  for (const int64_t pp : divisors(devices)) {
+    const auto stages = static_cast<int32_t>(pp);
+    if (request_.stages && stages != *request_.stages) continue;
+    if (!request_.planner.considers(stages, devices)) continue;
+    for (const int64_t c : divisors(request_.global_batch)) {
+      if (request_.microbatches && c != *request_.microbatches) continue;
+      try_cell(stages, c);
+    }
+  }
+  finish();
+  return std::move(outcome_);
+}
+
+}  // namespace
+
+double UnifiedOutcome::gap() const {
+  if (!best || best->objective.total_s <= 0) return 0;
+  return std::max(0.0, (best->objective.total_s - bound_s) / best->objective.total_s);
+}
+
+std::string to_string(Failure failure) {
+  switch (failure) {
+    case Failure::kNone:
+      return "none";
+    case Failure::kNoSolution:
+      return "no solution";
+    case Failure::kGaveUp:
+      return "gave up";
+    case Failure::kMissed:
+      return "missed";
+    case Failure::kCutOff:
+      return "cut off";
+  }
+  return "?";
+}
+
+std::vector<int64_t> divisors(int64_t n) {
+  std::vector<int64_t> found;
+  for (int64_t d = 1; d <= n; ++d) {
+    if (n % d == 0) found.push_back(d);
+  }
+  return found;
+}
+
+UnifiedOutcome unified_search(const UnifiedRequest& request) {
+  return Search(request).run();
+}
+
+}  // namespace soapbox::strategies::uniap
