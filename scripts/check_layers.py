@@ -13,7 +13,7 @@ from source_tree import CPP_SUFFIXES, project_files
 _BASE = {"sim/base"}
 _WORLD = _BASE | {"sim/engine", "sim/model", "sim/cluster"}
 _DESCRIPTION = _WORLD | {"sim/plan", "sim/cost", "sim/collective"}
-_SIM = _DESCRIPTION | {"sim/simulate"}
+_SIM = _DESCRIPTION | {"sim/simulate", "sim/parallel"}
 
 # folder -> the folders it may include besides itself.
 ALLOW = {
@@ -25,6 +25,7 @@ ALLOW = {
     "sim/cost": _WORLD,
     "sim/collective": _WORLD,
     "sim/simulate": _DESCRIPTION,
+    "sim/parallel": _DESCRIPTION | {"sim/simulate"},
     "strategies/miqp": _BASE,
     "strategies": _SIM | {"strategies/miqp"},
     "calib": _SIM,

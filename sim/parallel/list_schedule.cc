@@ -10,8 +10,8 @@
 // Memory, in micro-batches of one stage's layers: zb1 and zbv hold at most p (as 1f1b does on its
 // first stage), zb2 2 p - 1.
 //
-// zbv has a fixed rule besides (the order drawn in the paper's figure, by phases): it has no bubble
-// where F = B = W, which list scheduling does not find.
+// The orders that the papers draw are tried as well: they have the least bubble where all stages
+// take the same times, which list scheduling does not always find.
 
 #include "sim/parallel/list_schedule.h"
 
@@ -78,9 +78,9 @@ class Scheduler {
   // first chunk leaves room for the second one of a micro-batch on its way: the V would lock up.
   int32_t memory_limit(int32_t chunk) const {
     switch (shape_.schedule) {
-      case Schedule::kZb2p:
+      case PipelineSchedule::kZb2p:
         return 2 * shape_.stages - 1;
-      case Schedule::kZbV:
+      case PipelineSchedule::kZbV:
         return 2 * shape_.stages - (chunk == 0 ? 1 : 0);
       default:
         return shape_.stages;
@@ -193,6 +193,27 @@ class Scheduler {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
 };
 
+// The drawn orders ZB-H1 and ZB-H2 (Qi et al., ICLR 2024, Figures 2 and 3): 1F1B with a longer
+// warm-up, and weight passes so far behind that every stage holds as many micro-batches as the
+// first.
+std::vector<Pass> h_phases(const PipelineShape& shape, int32_t stage) {
+  const bool h2 = shape.schedule == PipelineSchedule::kZb2p;
+  const int32_t held = h2 ? 2 * shape.stages - 1 : shape.stages;
+  const int32_t warm_up = std::min(held - (h2 ? 2 : 1) * stage, shape.microbatches);
+  const int32_t behind = held - warm_up;
+  std::vector<Pass> passes;
+  for (int32_t m = 0; m < warm_up; ++m) passes.push_back({PassKind::kForward, 0, m});
+  for (int32_t m = 0; m < shape.microbatches; ++m) {
+    passes.push_back({PassKind::kBackward, 0, m});
+    if (m >= behind) passes.push_back({PassKind::kWeight, 0, m - behind});
+    if (m + warm_up < shape.microbatches) passes.push_back({PassKind::kForward, 0, m + warm_up});
+  }
+  for (int32_t m = std::max(0, shape.microbatches - behind); m < shape.microbatches; ++m) {
+    passes.push_back({PassKind::kWeight, 0, m});
+  }
+  return passes;
+}
+
 // The phases of the V (Qi et al., NeurIPS 2024), with n the micro-batches and i the stage: the
 // first chunk fills the pipeline, then both chunks, then every pass is followed by its like.
 std::vector<Pass> v_phases(int32_t stages, int32_t stage, int32_t microbatches) {
@@ -270,13 +291,13 @@ PassOrder list_schedule(const PipelineShape& shape) {
       offer(Scheduler(shape, {patience_percent, in_turn}).run());
     }
   }
-  if (shape.schedule == Schedule::kZbV) {
-    PassOrder order;
-    for (int32_t stage = 0; stage < shape.stages; ++stage) {
-      order.stages.push_back(v_phases(shape.stages, stage, shape.microbatches));
-    }
-    offer(std::move(order));
+  PassOrder drawn;
+  for (int32_t stage = 0; stage < shape.stages; ++stage) {
+    drawn.stages.push_back(shape.schedule == PipelineSchedule::kZbV
+                               ? v_phases(shape.stages, stage, shape.microbatches)
+                               : h_phases(shape, stage));
   }
+  offer(std::move(drawn));
   SOAPBOX_CHECK(shortest.has_value(), "a rule that runs every pass");
   return best;
 }

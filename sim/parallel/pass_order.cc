@@ -58,12 +58,12 @@ std::vector<Pass> interleaved(const PipelineShape& shape, int32_t stage) {
 }  // namespace
 
 int32_t PipelineShape::position(int32_t stage, int32_t chunk) const {
-  if (schedule == Schedule::kZbV) return chunk == 0 ? stage : 2 * stages - 1 - stage;
+  if (schedule == PipelineSchedule::kZbV) return chunk == 0 ? stage : 2 * stages - 1 - stage;
   return chunk * stages + stage;
 }
 
 int32_t PipelineShape::stage_of(int32_t position) const {
-  if (schedule == Schedule::kZbV && position >= stages) return 2 * stages - 1 - position;
+  if (schedule == PipelineSchedule::kZbV && position >= stages) return 2 * stages - 1 - position;
   return position % stages;
 }
 
@@ -71,8 +71,9 @@ int32_t PipelineShape::chunk_of(int32_t position) const {
   return position / stages;
 }
 
-bool splits_backward(Schedule schedule) {
-  return schedule == Schedule::kZb1p || schedule == Schedule::kZb2p || schedule == Schedule::kZbV;
+bool splits_backward(PipelineSchedule schedule) {
+  return schedule == PipelineSchedule::kZb1p || schedule == PipelineSchedule::kZb2p ||
+         schedule == PipelineSchedule::kZbV;
 }
 
 std::optional<std::vector<int32_t>> PassOrder::execution(const PipelineShape& shape) const {
@@ -179,8 +180,8 @@ PassOrder make_pass_order(const PipelineShape& shape) {
   if (splits_backward(shape.schedule)) return list_schedule(shape);
   PassOrder order;
   for (int32_t stage = 0; stage < shape.stages; ++stage) {
-    order.stages.push_back(shape.schedule == Schedule::kGPipe ? gpipe(shape.microbatches)
-                                                              : interleaved(shape, stage));
+    order.stages.push_back(shape.schedule == PipelineSchedule::kGPipe ? gpipe(shape.microbatches)
+                                                                      : interleaved(shape, stage));
   }
   return order;
 }

@@ -42,7 +42,7 @@ struct Pass {
 
 // Where the passes of a pipeline run, and for how long about.
 struct PipelineShape {
-  Schedule schedule = Schedule::k1F1B;
+  PipelineSchedule schedule = PipelineSchedule::k1F1B;
   int32_t stages = 1;
   int32_t chunks_per_stage = 1;
   int32_t microbatches = 1;
@@ -62,7 +62,7 @@ struct PipelineShape {
 };
 
 // Whether weight gradients are a pass of their own.
-bool splits_backward(Schedule schedule);
+bool splits_backward(PipelineSchedule schedule);
 
 struct PassOrder {
   std::vector<std::vector<Pass>> stages;  // each stage's passes, first to last

@@ -24,9 +24,10 @@ namespace soapbox {
 //   kZb1p         1F1B with weight gradients apart, memory as 1F1B (Qi et al. 2024)
 //   kZb2p         the same with up to twice the memory and no bubble where it fits
 //   kZbV          two chunks per stage in the shape of a V
-enum class Schedule : uint8_t { kGPipe, k1F1B, kInterleaved, kZb1p, kZb2p, kZbV };
-std::string to_string(Schedule schedule);  // "gpipe", "1f1b", "interleaved", "zb1", "zb2", "zbv"
-Result<Schedule> parse_schedule(std::string_view text);
+enum class PipelineSchedule : uint8_t { kGPipe, k1F1B, kInterleaved, kZb1p, kZb2p, kZbV };
+std::string to_string(
+    PipelineSchedule schedule);  // "gpipe", "1f1b", "interleaved", "zb1", "zb2", "zbv"
+Result<PipelineSchedule> parse_schedule(std::string_view text);
 
 // What the forward pass keeps for the backward one.
 //   kNone       all activations
@@ -66,7 +67,7 @@ Result<Precision> parse_precision(std::string_view text);
 struct ParallelPlan {
   int32_t pipeline_parallel = 1;
   int32_t chunks_per_stage = 1;  // virtual stages of one device (vpp)
-  Schedule schedule = Schedule::k1F1B;
+  PipelineSchedule schedule = PipelineSchedule::k1F1B;
   int64_t microbatch = 1;    // samples of one micro-batch on one data rank
   int64_t microbatches = 1;  // per iteration and data rank
   // First layer of each of the pipeline x chunks pieces in order of execution; ascending, first 0.

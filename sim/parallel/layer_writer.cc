@@ -1,0 +1,131 @@
+// What all layers share: products and their gradients, exchanges, norms, residuals, and what is
+// recomputed.
+#include "sim/parallel/layer_writer.h"
+
+namespace soapbox {
+
+LayerWriter::LayerWriter(const TransformerLayer& layer, const LayerStrategy& strategy,
+                         const ParallelPlan& plan)
+    : layer_(layer),
+      strategy_(strategy),
+      plan_(plan),
+      tensor_(strategy.tensor_parallel),
+      type_(plan.precision.compute),
+      value_bytes_(plan.precision.compute == DataType::kFp32 ||
+                           plan.precision.compute == DataType::kTf32
+                       ? 4
+                       : 2),
+      operand_bytes_(static_cast<double>(size_bytes(plan.precision.compute))),
+      samples_(plan.microbatch),
+      tokens_(plan.microbatch * ceil_divide(layer.seq_len, strategy.context_parallel)),
+      sequence_(strategy.sequence_parallel && tensor_ > 1),
+      norm_tokens_(static_cast<double>(tokens_) / (sequence_ ? tensor_ : 1)) {}
+
+void LayerWriter::add(std::vector<Step>& steps, const Kernel& kernel, bool weight_gradient) {
+  steps.push_back({kernel, weight_gradient});
+}
+
+Kernel LayerWriter::memory(double bytes, KernelKind kind) const {
+  Kernel kernel;
+  kernel.kind = kind;
+  kernel.type = type_;
+  kernel.bytes = bytes;
+  return kernel;
+}
+
+Kernel LayerWriter::product(int64_t batch, int64_t m, int64_t n, int64_t k, GemmRole role,
+                            KernelKind kind) const {
+  Kernel kernel;
+  kernel.kind = kind;
+  kernel.type = type_;
+  kernel.gemm = {batch, std::max<int64_t>(m, 1), std::max<int64_t>(n, 1), std::max<int64_t>(k, 1),
+                 1};
+  kernel.role = role;
+  const auto b = static_cast<double>(batch);
+  const auto md = static_cast<double>(m), nd = static_cast<double>(n), kd = static_cast<double>(k);
+  kernel.bytes = b * ((md * kd + kd * nd) * operand_bytes_ + md * nd * value_bytes_);
+  return kernel;
+}
+
+void LayerWriter::exchange(std::vector<Step>& steps, CollectiveOp op, RankGroup group, double bytes,
+                           int32_t hidden_behind, bool beside_product) {
+  const int32_t ranks = group == RankGroup::kTensor    ? tensor_
+                        : group == RankGroup::kContext ? strategy_.context_parallel
+                                                       : strategy_.expert_parallel;
+  if (ranks == 1 || bytes <= 0) return;
+  steps.push_back({Exchange{op, group, bytes, hidden_behind, beside_product}, false});
+}
+
+void LayerWriter::linear_forward(const Linear& l) {
+  add(work_.forward, product(l.batch, l.m, l.n, l.k, GemmRole::kForward, l.kind));
+}
+
+void LayerWriter::linear_backward(const Linear& l, double reduced_bytes) {
+  add(work_.backward, product(l.batch, l.m, l.k, l.n, GemmRole::kInputGradient, l.kind));
+  if (reduced_bytes > 0) {
+    exchange(work_.backward, sequence_ ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce,
+             RankGroup::kTensor, reduced_bytes, 1, true);
+  }
+  add(work_.backward, product(l.batch, l.k, l.n, l.m, GemmRole::kWeightGradient, l.kind), true);
+}
+
+void LayerWriter::enter() {
+  if (sequence_) {
+    exchange(work_.forward, CollectiveOp::kAllGather, RankGroup::kTensor, whole_bytes(), 0, true);
+  }
+}
+
+void LayerWriter::leave() {
+  exchange(work_.forward, sequence_ ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce,
+           RankGroup::kTensor, whole_bytes(), 0, true);
+}
+
+void LayerWriter::leave_backward() {
+  if (sequence_) {
+    exchange(work_.backward, CollectiveOp::kAllGather, RankGroup::kTensor, whole_bytes(), 0, true);
+  }
+}
+
+void LayerWriter::norm_forward() {
+  add(work_.forward, memory(2 * norm_bytes()));
+  kept_ += 2 * norm_bytes();  // its input, and its output as the input of the product
+}
+
+void LayerWriter::residual_forward() {
+  const double mask = layer_.dropout > 0 ? norm_tokens_ * hidden() : 0;
+  add(work_.forward, memory(3 * norm_bytes() + mask));
+  kept_ += mask;
+}
+
+void LayerWriter::residual_backward() {
+  if (layer_.dropout > 0) add(work_.backward, memory(2 * norm_bytes() + norm_tokens_ * hidden()));
+  add(work_.backward, memory(3 * norm_bytes()));
+}
+
+void LayerWriter::apply_recompute() {
+  const double all = kept_ + core_kept_;
+  switch (strategy_.recompute) {
+    case Recompute::kNone:
+      work_.kept_bytes = std::llround(all);
+      return;
+    case Recompute::kSelective:
+      work_.kept_bytes = std::llround(kept_);
+      work_.transient_bytes += std::llround(core_kept_);
+      if (core_kept_ > 0) {
+        work_.recompute.assign(work_.forward.begin() + static_cast<std::ptrdiff_t>(core_begin_),
+                               work_.forward.begin() + static_cast<std::ptrdiff_t>(core_end_));
+      }
+      return;
+    case Recompute::kFull:
+      if (layer_.kind != LayerKind::kBlock) {
+        work_.kept_bytes = std::llround(all);
+        return;
+      }
+      work_.recompute = work_.forward;
+      work_.kept_bytes = work_.output_bytes;  // its input, as large
+      work_.transient_bytes += std::llround(all);
+      return;
+  }
+}
+
+}  // namespace soapbox
