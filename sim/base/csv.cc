@@ -85,22 +85,50 @@ Result<CsvTable> CsvTable::parse(std::string_view text, const std::string& file,
   table.file_ = file;
   table.columns_.assign(columns.begin(), columns.end());
   Reader reader(text, file);
-  const Result<std::vector<Cell>> header = reader.next_line();
+  Result<std::vector<Cell>> header = reader.next_line();
   if (!header) return header.error();
   const Status right = table.check_header(*header);
   if (!right) return right.error();
+  table.header_ = *std::move(header);
+  const Status rows = table.read_rows(reader);
+  if (!rows) return rows.error();
+  return table;
+}
+
+Result<CsvTable> CsvTable::parse(std::string_view text, const std::string& file) {
+  CsvTable table;
+  table.file_ = file;
+  Reader reader(text, file);
+  Result<std::vector<Cell>> header = reader.next_line();
+  if (!header) return header.error();
+  for (const Cell& cell : *header) {
+    const SourcePosition where = {file, cell.line, cell.column};
+    if (cell.text.empty()) return bad_input("a column without a name", where);
+    if (std::find(table.columns_.begin(), table.columns_.end(), cell.text) !=
+        table.columns_.end()) {
+      return bad_input(str_cat("column '", shown(cell.text), "' is there twice"), where);
+    }
+    table.columns_.push_back(cell.text);
+  }
+  table.header_ = *std::move(header);
+  const Status rows = table.read_rows(reader);
+  if (!rows) return rows.error();
+  return table;
+}
+
+Status CsvTable::read_rows(Reader& reader) {
   while (!reader.at_end()) {
     Result<std::vector<Cell>> line = reader.next_line();
     if (!line) return line.error();
-    if (line->size() != columns.size()) {
+    if (line->size() != columns_.size()) {
       return bad_input(
-          str_cat("a row needs ", columns.size(), " cells, this one has ", line->size()),
-          {file, line->front().line, line->front().column});
+          str_cat("a row needs ", columns_.size(), " cells, this one has ", line->size()),
+          {file_, line->front().line, line->front().column});
     }
-    for (Cell& cell : *line) table.cells_.push_back(std::move(cell));
+    for (Cell& cell : *line) cells_.push_back(std::move(cell));
   }
-  if (table.cells_.empty()) return bad_input("the table has no rows", {file, reader.line(), 0});
-  return table;
+  if (cells_.empty()) return bad_input("the table has no rows", {file_, reader.line(), 0});
+  return ok();
 }
 
 Status CsvTable::check_header(const std::vector<Cell>& header) const {
@@ -155,6 +183,10 @@ Result<double> CsvTable::positive(size_t row, size_t column) const {
 
 SourcePosition CsvTable::where(size_t row, size_t column) const {
   return {file_, cell(row, column).line, cell(row, column).column};
+}
+
+SourcePosition CsvTable::header_where(size_t column) const {
+  return {file_, header_[column].line, header_[column].column};
 }
 
 Error CsvTable::error(size_t row, size_t column, std::string_view message) const {

@@ -19,7 +19,11 @@ class CsvTable {
   static Result<CsvTable> parse(std::string_view text, const std::string& file,
                                 std::span<const std::string_view> columns);
   static Result<CsvTable> read(const std::string& path, std::span<const std::string_view> columns);
+  // The same for a table whose header the caller checks: any columns, each with a name of its own.
+  static Result<CsvTable> parse(std::string_view text, const std::string& file);
 
+  const std::vector<std::string>& columns() const { return columns_; }
+  SourcePosition header_where(size_t column) const;
   size_t row_count() const { return cells_.size() / columns_.size(); }
   const std::string& text(size_t row, size_t column) const { return cell(row, column).text; }
   // A positive whole number, at most 2^53.
@@ -41,10 +45,12 @@ class CsvTable {
     return cells_[row * columns_.size() + column];
   }
   class Reader;
+  Status read_rows(Reader& reader);
   Status check_header(const std::vector<Cell>& header) const;
 
   std::string file_;
   std::vector<std::string> columns_;
+  std::vector<Cell> header_;
   std::vector<Cell> cells_;  // row after row
 };
 

@@ -52,6 +52,20 @@ TEST(Csv, AnotherHeaderIsRefusedAtItsFirstWrongCell) {
   EXPECT_EQ(refusal(""), "t.csv:1:1: column 1 of the header is ''; it must be 'name'");
 }
 
+TEST(Csv, ATableMayNameItsColumnsItself) {
+  const Result<CsvTable> table = CsvTable::parse("b,a\n1,2\n", "t.csv");
+  ASSERT_TRUE(table) << table.error().to_string();
+  EXPECT_EQ(table->columns(), (std::vector<std::string>{"b", "a"}));
+  EXPECT_EQ(table->text(0, 1), "2");
+  EXPECT_EQ(table->header_where(1).column, 3);
+  EXPECT_EQ(CsvTable::parse("b,a,b\n1,2,3\n", "t.csv").error().to_string(),
+            "t.csv:1:5: column 'b' is there twice");
+  EXPECT_EQ(CsvTable::parse("b,,c\n1,2,3\n", "t.csv").error().to_string(),
+            "t.csv:1:3: a column without a name");
+  EXPECT_EQ(CsvTable::parse("b,a\n1\n", "t.csv").error().to_string(),
+            "t.csv:2:1: a row needs 2 cells, this one has 1");
+}
+
 TEST(Csv, ARowOfTheWrongLengthIsRefused) {
   EXPECT_EQ(refusal("name,time_us\na,1\nb\n"), "t.csv:3:1: a row needs 2 cells, this one has 1");
   EXPECT_EQ(refusal("name,time_us\na,1,2\n"), "t.csv:2:1: a row needs 2 cells, this one has 3");

@@ -1,0 +1,446 @@
+#include "scenarios/runner/plan_of_run.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <numeric>
+
+#include "scenarios/runner/model_of_run.h"
+
+namespace soapbox::runner {
+namespace {
+
+std::string lower_case(std::string_view text) {
+  std::string lower;
+  for (const char c : text) {
+    lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return lower;
+}
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// The whole number that follows `label` in the text, e.g. 128 of "shard group 128".
+std::optional<int64_t> number_after(std::string_view text, std::string_view label) {
+  const size_t at = text.find(label);
+  if (at == std::string_view::npos) return std::nullopt;
+  const char* begin = text.data() + at + label.size();
+  int64_t value = 0;
+  const auto [end, status] = std::from_chars(begin, text.data() + text.size(), value);
+  if (status != std::errc() || value <= 0) return std::nullopt;
+  return value;
+}
+
+// Generations from Ampere on have bf16 and fused attention was written for them.
+bool is_recent(std::string_view gpu) {
+  const std::string text = lower_case(gpu);
+  for (const std::string_view old : {"v100", "p100", "k80", "t4", "p4", "titan", "2080", "8000"}) {
+    if (contains(text, old)) return false;
+  }
+  return true;
+}
+
+struct Degrees {
+  int64_t tensor = 1;
+  int64_t pipeline = 1;
+  int64_t context = 1;
+  int64_t data = 1;
+  int64_t expert = 1;
+  int64_t devices() const { return tensor * pipeline * context * data; }
+};
+
+Result<Degrees> degrees_of(const MeasuredRun& run, Assumptions& assumptions) {
+  const int64_t gpus = *run.num_gpus;
+  if (!run.tp && !run.pp && !run.dp && gpus > 1) {
+    return bad_input("none of tp, pp and dp is stated: the plan of the run is not known");
+  }
+  const auto degree = [&](std::string_view field, const std::optional<int64_t>& stated) {
+    if (!stated) assumptions.add(field, 1, "not stated");
+    return stated.value_or(1);
+  };
+  Degrees degrees;
+  degrees.pipeline = degree("pp", run.pp);
+  degrees.context = degree("cp", run.cp);
+  degrees.tensor = degree("tp", run.tp);
+  for (const int64_t one : {degrees.pipeline, degrees.context, degrees.tensor}) {
+    if (one > gpus) {
+      return bad_input(str_cat("a degree of ", one, " is more than the ", gpus, " GPUs"));
+    }
+  }
+  const int64_t model_parallel = degrees.pipeline * degrees.context * degrees.tensor;
+  if (!run.dp && gpus % model_parallel != 0) {
+    return bad_input(
+        str_cat("tp x pp x cp is ", model_parallel, " and does not divide the ", gpus, " GPUs"));
+  }
+  if (run.dp && *run.dp > gpus / model_parallel) {
+    return bad_input(str_cat("tp x pp x cp x dp is ", model_parallel, " x ", *run.dp,
+                             ", more than the ", gpus, " GPUs"));
+  }
+  degrees.data = run.dp.value_or(gpus / model_parallel);
+  if (!run.dp) assumptions.add("dp", degrees.data, "not stated, by the number of GPUs");
+  if (degrees.devices() != gpus) {
+    assumptions.add("devices", degrees.devices(), str_cat("tp x pp x cp x dp, of ", gpus, " GPUs"));
+  }
+  return degrees;
+}
+
+bool has_experts(const Transformer& model) {
+  return std::any_of(model.layers.begin(), model.layers.end(),
+                     [](const TransformerLayer& layer) { return layer.mlp.experts > 0; });
+}
+
+// The strategy of blocks without experts, where only some have them.
+void set_dense_blocks(const Transformer& model, ParallelPlan& plan) {
+  if (plan.strategies.front().expert_parallel == 1) return;
+  plan.strategy_of_layer.assign(model.layers.size(), 0);
+  plan.strategies.push_back(plan.strategies.front());
+  plan.strategies.back().expert_parallel = 1;
+  for (size_t layer = 0; layer < model.layers.size(); ++layer) {
+    if (model.layers[layer].mlp.experts == 0) plan.strategy_of_layer[layer] = 1;
+  }
+}
+
+// Experts are carved out of data and context ranks. What goes over tensor ranks besides shards
+// each expert as tensor parallelism does.
+int64_t expert_degree(const MeasuredRun& run, const Transformer& model, const Degrees& degrees,
+                      Assumptions& assumptions) {
+  if (!has_experts(model)) return 1;
+  if (!run.ep) {
+    assumptions.add("ep", 1, "not stated");
+    return 1;
+  }
+  const int64_t expert = std::gcd(*run.ep, degrees.data * degrees.context);
+  if (expert != *run.ep) {
+    assumptions.add("ep", expert, str_cat("of ", *run.ep, ", which goes over tensor ranks"));
+  }
+  return expert;
+}
+
+// Stage and shard group as tables write them: "zero1 (...)", "fsdp FULL_SHARD (zero3)", "3".
+void set_sharding(const MeasuredRun& run, int64_t gpus_per_node, LayerStrategy& strategy,
+                  Assumptions& assumptions) {
+  const std::string text = lower_case(run.zero_stage);
+  const auto ranks = int64_t{strategy.data_parallel} * strategy.context_parallel;
+  if (text.empty()) {
+    assumptions.add("zero_stage", 0, "not stated");
+  } else if (contains(text, "zero3") || text == "3" || contains(text, "full_shard")) {
+    strategy.zero_stage = 3;
+  } else if (contains(text, "zero2") || text == "2" || contains(text, "shard_grad_op")) {
+    strategy.zero_stage = 2;
+  } else if (contains(text, "zero1") || text == "1" || contains(text, "distributed optimizer")) {
+    strategy.zero_stage = 1;
+  } else if (contains(text, "fsdp") || contains(text, "hsdp")) {
+    strategy.zero_stage = 3;
+    assumptions.add("zero_stage", 3, "fsdp shards fully unless stated");
+  } else if (!text.starts_with("none") && text != "0" && text != "zero0" && text != "ddp") {
+    assumptions.add("zero_stage", 0, str_cat("'", shown(run.zero_stage), "' is not understood"));
+  }
+  std::optional<int64_t> group = number_after(text, "shard group ");
+  if (!group && text.starts_with("fsdp ")) {
+    group = number_after(text, "fsdp ");
+    const std::optional<int64_t> within = number_after(text, " x ");
+    if (group && within) group = *group * *within;  // "fsdp 16 x 8 within"
+  }
+  if (!group && contains(text, "shard in node")) group = gpus_per_node;
+  if (!group && contains(text, "group size not stated")) {
+    group = std::gcd(ranks, int64_t{gpus_per_node});
+    assumptions.add("shard_group", *group, "not stated, a node");
+  }
+  if (!group || *group >= ranks) return;
+  if (ranks % *group == 0) {
+    strategy.shard_group = static_cast<int32_t>(*group);
+  } else {
+    assumptions.add("shard_group", ranks, str_cat("of ", *group, ", which does not divide it"));
+  }
+}
+
+bool set_recompute(const MeasuredRun& run, LayerStrategy& strategy, Assumptions& assumptions) {
+  const std::string text = lower_case(run.recompute);
+  if (text.starts_with("full")) {
+    strategy.recompute = Recompute::kFull;
+  } else if (text.starts_with("selective")) {
+    strategy.recompute = Recompute::kSelective;
+    if (text != "selective") assumptions.add("recompute", "selective", "the nearest that is known");
+  } else if (contains(text, "except_mlp")) {
+    strategy.recompute = Recompute::kFull;
+    assumptions.add("recompute", "full", "the nearest to what is stated");
+  } else if (text.empty()) {
+    return true;
+  } else if (text != "none" && text != "no") {
+    assumptions.add("recompute", "none", str_cat("'", shown(run.recompute), "' is not understood"));
+  }
+  return false;
+}
+
+Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
+  struct Name {
+    std::string_view text;
+    DataType compute;
+    DataType storage;
+    std::string_view nearest{};
+  };
+  constexpr std::array kNames = {
+      Name{"nvfp4", DataType::kFp8, DataType::kBf16, "fp8"},
+      Name{"mxfp8", DataType::kFp8, DataType::kBf16},
+      Name{"fp8", DataType::kFp8, DataType::kBf16},
+      Name{"bf16", DataType::kBf16, DataType::kBf16},
+      Name{"fp16", DataType::kFp16, DataType::kFp16},
+      Name{"tf32", DataType::kTf32, DataType::kFp32},
+      Name{"fp32", DataType::kFp32, DataType::kFp32},
+  };
+  const std::string text = lower_case(run.precision);
+  const Name* found = nullptr;
+  for (const Name& name : kNames) {
+    if (found == nullptr && contains(text, name.text)) found = &name;
+  }
+  if (found == nullptr) {
+    const bool recent = is_recent(run.gpu);
+    found = &kNames[recent ? 3 : 4];
+    assumptions.add("precision", found->text,
+                    text.empty() ? std::string("not stated, usual for the GPU")
+                                 : str_cat("'", shown(run.precision), "' is not understood"));
+  } else if (!found->nearest.empty()) {
+    assumptions.add("precision", found->nearest, str_cat("the nearest to ", found->text));
+  }
+  Precision precision{found->compute, DataType::kFp32, found->storage};
+  // Gradients as they are accumulated: FSDP reduces them as they are computed, DDP too.
+  const std::string zero = lower_case(run.zero_stage);
+  const bool plain = contains(zero, "ddp") || contains(zero, "horovod");
+  if (found->storage == DataType::kFp16 && plain) precision.gradients = DataType::kFp16;
+  if (contains(run.notes, "MP mode PURE")) precision.gradients = found->storage;
+  return precision;
+}
+
+bool fused_attention(const MeasuredRun& run, DataType compute, Assumptions& assumptions) {
+  const std::string text = lower_case(run.flash_attention);
+  if (text.starts_with("yes") || text == "true" || text == "1") return true;
+  if (text == "no" || text == "false" || text == "0") return false;
+  const bool fused = is_recent(run.gpu) && compute != DataType::kFp32;
+  assumptions.add("flash_attention", fused ? "yes" : "no", "not stated, usual for the GPU");
+  return fused;
+}
+
+struct ScheduleName {
+  std::string_view text;
+  PipelineSchedule schedule;
+  bool exact = true;
+};
+constexpr std::array kSchedules = {
+    ScheduleName{"1f1b-interleaved", PipelineSchedule::kInterleaved},
+    ScheduleName{"1f1b-i", PipelineSchedule::kInterleaved},
+    ScheduleName{"1f1b", PipelineSchedule::k1F1B},
+    ScheduleName{"zb-1p", PipelineSchedule::kZb1p},
+    ScheduleName{"zb1p", PipelineSchedule::kZb1p},
+    ScheduleName{"zb-2p", PipelineSchedule::kZb2p},
+    ScheduleName{"zb2p", PipelineSchedule::kZb2p},
+    ScheduleName{"zb-v", PipelineSchedule::kZbV},
+    ScheduleName{"zbv", PipelineSchedule::kZbV},
+    ScheduleName{"zbb", PipelineSchedule::kZb2p, false},
+    ScheduleName{"zero-bubble", PipelineSchedule::kZb2p, false},
+    ScheduleName{"v-half", PipelineSchedule::kZbV, false},
+    ScheduleName{"v-min", PipelineSchedule::kZbV, false},
+    ScheduleName{"gpipe", PipelineSchedule::kGPipe},
+};
+
+// As the notes name it ("schedule ZB-1p; ..."); nothing where they do not.
+const ScheduleName* stated_schedule(const MeasuredRun& run) {
+  const std::string notes = lower_case(run.notes);
+  const size_t at = notes.find("schedule ");
+  if (at == std::string::npos) return nullptr;
+  const std::string_view named = std::string_view(notes).substr(at + 9);
+  for (const ScheduleName& name : kSchedules) {
+    if (named.starts_with(name.text)) return &name;
+  }
+  return nullptr;
+}
+
+// Chunks of a stage where the run has several and does not say how many: the fewest that cut its
+// blocks evenly.
+int64_t fewest_even_chunks(int64_t blocks, int64_t stages) {
+  for (int64_t chunks = 2; chunks * stages <= blocks; ++chunks) {
+    if (blocks % (chunks * stages) == 0) return chunks;
+  }
+  return 1;
+}
+
+Status set_schedule(const MeasuredRun& run, const Transformer& model, ParallelPlan& plan,
+                    Assumptions& assumptions) {
+  if (plan.pipeline_parallel == 1) return ok();
+  int64_t chunks = 1;
+  const char* end = run.vpp.data() + run.vpp.size();
+  const auto [stop, status] = std::from_chars(run.vpp.data(), end, chunks);
+  const bool is_number = !run.vpp.empty() && status == std::errc() && stop == end && chunks > 0;
+  const bool unsaid = !is_number && (contains(run.vpp, "interleaved") ||
+                                     (run.vpp.empty() && contains(run.notes, "interleaving used")));
+  if (!is_number) chunks = 1;
+  if (unsaid) {
+    chunks = fewest_even_chunks(model.block_count(), plan.pipeline_parallel);
+    assumptions.add("vpp", chunks, "interleaved; the number of chunks is not stated");
+  } else if (!is_number && !run.vpp.empty()) {
+    assumptions.add("vpp", 1, str_cat("'", shown(run.vpp), "' is not understood"));
+  } else if (run.vpp.empty()) {
+    assumptions.add("vpp", 1, "not stated");
+  }
+  if (const ScheduleName* name = stated_schedule(run)) {
+    plan.schedule = name->schedule;
+    if (name->schedule == PipelineSchedule::kZbV) chunks = 2;
+    if (name->schedule == PipelineSchedule::kZb1p || name->schedule == PipelineSchedule::kZb2p ||
+        name->schedule == PipelineSchedule::kGPipe) {
+      chunks = 1;
+    }
+    if (name->schedule == PipelineSchedule::kInterleaved && chunks == 1) {
+      chunks = fewest_even_chunks(model.block_count(), plan.pipeline_parallel);
+      assumptions.add("vpp", chunks, "interleaved; the number of chunks is not stated");
+    }
+    if (!name->exact) {
+      assumptions.add("schedule", to_string(name->schedule), str_cat("nearest to ", name->text));
+    }
+  } else {
+    if (contains(lower_case(run.notes), "varuna schedule")) {
+      assumptions.add("schedule", "1f1b", "the nearest to Varuna's");
+    }
+    plan.schedule = chunks > 1 ? PipelineSchedule::kInterleaved : PipelineSchedule::k1F1B;
+  }
+  if (chunks * plan.pipeline_parallel > model.block_count() + 2) {
+    return bad_input(str_cat(chunks, " chunks on each of ", plan.pipeline_parallel,
+                             " stages are more than the ", model.block_count(), " layers"));
+  }
+  plan.chunks_per_stage = static_cast<int32_t>(chunks);
+  return ok();
+}
+
+// Chunks of equal numbers of blocks; where embedding and head stand for one block each, as NeMo and
+// Megatron-LM cut such models, the first and the last have one block fewer.
+void set_chunks(const Transformer& model, ParallelPlan& plan, Assumptions& assumptions) {
+  const int64_t chunks = plan.stage_count();
+  const int64_t blocks = model.block_count();
+  plan.chunk_begin = even_chunks(model, static_cast<int32_t>(chunks));
+  if (chunks == 1 || blocks % chunks == 0) return;
+  if ((blocks + 2) % chunks == 0) {
+    const int64_t width = (blocks + 2) / chunks;
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      plan.chunk_begin[static_cast<size_t>(chunk)] = static_cast<int32_t>(chunk * width);
+    }
+    assumptions.add("stages", "uneven", "embedding and head count as a layer each");
+    return;
+  }
+  assumptions.add("stages", "uneven", str_cat(blocks, " layers over ", chunks, " chunks"));
+}
+
+struct Batch {
+  int64_t micro = 1;
+  int64_t count = 1;  // micro-batches of one data rank
+};
+
+Result<Batch> batch_of(const MeasuredRun& run, const Degrees& degrees, Assumptions& assumptions) {
+  Batch batch;
+  const int64_t data = degrees.data;
+  if (run.micro_batch) {
+    batch.micro = *run.micro_batch;
+  } else if (run.global_batch && run.grad_accum &&
+             *run.global_batch % (data * *run.grad_accum) == 0) {
+    batch.micro = *run.global_batch / (data * *run.grad_accum);
+    assumptions.add("micro_batch", batch.micro, "not stated, global_batch / (dp x grad_accum)");
+  } else {
+    assumptions.add("micro_batch", 1, "not stated");
+  }
+  if (run.global_batch) {
+    const int64_t together = batch.micro * data;
+    batch.count = (*run.global_batch + together - 1) / together;
+    if (*run.global_batch % together != 0) {
+      assumptions.add(
+          "global_batch", batch.count * together,
+          str_cat("a multiple of micro_batch x dp; the run states ", *run.global_batch));
+    }
+    return batch;
+  }
+  // Enough micro-batches to fill a pipeline.
+  batch.count = run.grad_accum.value_or(degrees.pipeline == 1 ? 1 : 4 * degrees.pipeline);
+  assumptions.add("global_batch", batch.count * batch.micro * data,
+                  run.grad_accum ? "not stated, micro_batch x dp x grad_accum" : "not stated");
+  return batch;
+}
+
+// Runs of Megatron Core with its distributed optimiser overlap what they can; its predecessors did
+// not, and frameworks of data parallelism always do.
+void set_overlap(const MeasuredRun& run, ParallelPlan& plan, Assumptions& assumptions) {
+  const LayerStrategy& strategy = plan.strategies.front();
+  const std::string notes = lower_case(run.notes);
+  const bool core = strategy.zero_stage == 1 && !contains(lower_case(run.zero_stage), "hybrid");
+  const bool data_alone = strategy.tensor_parallel == 1 && plan.pipeline_parallel == 1;
+  plan.overlap_gradients = core || data_alone || strategy.zero_stage > 1;
+  if (contains(notes, "overlap_grad_reduce=false")) plan.overlap_gradients = false;
+  if (contains(notes, "overlap_grad_reduce=true") || contains(notes, "overlap-grad-reduce")) {
+    plan.overlap_gradients = true;
+  }
+  plan.overlap_parameters = plan.overlap_gradients;
+  plan.overlap_tensor =
+      strategy.sequence_parallel && (contains(notes, "tp-comm-overlap on") ||
+                                     contains(run.zero_stage, "Megatron distributed optimizer"));
+  if (strategy.data_parallel > 1) {
+    assumptions.add("overlap_gradients", plan.overlap_gradients ? "yes" : "no",
+                    "usual for the framework");
+  }
+  if (strategy.tensor_parallel > 1) {
+    assumptions.add("overlap_tensor", plan.overlap_tensor ? "yes" : "no",
+                    "usual for the framework");
+  }
+}
+
+bool sequence_parallel(const MeasuredRun& run, const Degrees& degrees, Assumptions& assumptions) {
+  if (degrees.tensor == 1) return false;
+  const std::string text = lower_case(run.sequence_parallel);
+  if (text == "yes" || text == "true" || text == "on" || text == "1") return true;
+  if (text == "no" || text == "false" || text == "off" || text == "0") return false;
+  const bool split = contains(run.zero_stage, "distributed optimizer");
+  assumptions.add("sequence_parallel", split ? "yes" : "no", "not stated, usual for the framework");
+  return split;
+}
+
+}  // namespace
+
+Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, int64_t gpus_per_node,
+                            Assumptions& assumptions) {
+  if (trains_adapters(run)) {
+    return bad_input("training of adapters beside frozen weights (LoRA) is not simulated");
+  }
+  const Result<Degrees> degrees = degrees_of(run, assumptions);
+  if (!degrees) return degrees.error();
+  const Result<Batch> batch = batch_of(run, *degrees, assumptions);
+  if (!batch) return batch.error();
+
+  RunPlan result;
+  ParallelPlan& plan = result.plan;
+  plan.pipeline_parallel = static_cast<int32_t>(degrees->pipeline);
+  plan.microbatch = batch->micro;
+  plan.microbatches = batch->count;
+  LayerStrategy& strategy = plan.strategies.front();
+  strategy.tensor_parallel = static_cast<int32_t>(degrees->tensor);
+  strategy.context_parallel = static_cast<int32_t>(degrees->context);
+  strategy.data_parallel = static_cast<int32_t>(degrees->data);
+  strategy.expert_parallel = static_cast<int32_t>(expert_degree(run, model, *degrees, assumptions));
+  strategy.sequence_parallel = sequence_parallel(run, *degrees, assumptions);
+  set_sharding(run, gpus_per_node, strategy, assumptions);
+  result.recompute_is_open = set_recompute(run, strategy, assumptions);
+  plan.precision = precision_of(run, assumptions);
+  plan.flash_attention = fused_attention(run, plan.precision.compute, assumptions);
+  set_dense_blocks(model, plan);
+  const Status schedule = set_schedule(run, model, plan, assumptions);
+  if (!schedule) return schedule.error();
+  set_chunks(model, plan, assumptions);
+  set_overlap(run, plan, assumptions);
+  if (contains(run.sequence_parallel, "HP") && !contains(run.sequence_parallel, "HP1/")) {
+    assumptions.add("context_parallel", "ring", "the nearest to all-to-all over heads");
+  }
+  if (contains(run.sequence_parallel, "Ulysses")) {
+    assumptions.add("context_parallel", "ring", "the nearest to Ulysses");
+  }
+  result.devices = degrees->devices();
+  result.global_batch = batch->micro * batch->count * degrees->data;
+  return result;
+}
+
+}  // namespace soapbox::runner

@@ -1,0 +1,26 @@
+// The parallel plan of a measured run, and its batch.
+#pragma once
+
+#include "scenarios/runner/assumptions.h"
+#include "scenarios/runner/measured_run.h"
+#include "sim/base/result.h"
+#include "sim/plan/parallel_plan.h"
+
+namespace soapbox::runner {
+
+struct RunPlan {
+  ParallelPlan plan;
+  int64_t global_batch = 0;  // samples of one iteration
+  int64_t devices = 0;       // that the plan uses
+  // The run does not say what it recomputes: the plan has none of it, and more may be assumed where
+  // it does not fit.
+  bool recompute_is_open = false;
+};
+
+// `gpus_per_node`: of the run's cluster.
+// Error: why there is no such plan: degrees that do not fit each other or the model, adapters
+// beside frozen weights, degrees that nobody states.
+Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, int64_t gpus_per_node,
+                            Assumptions& assumptions);
+
+}  // namespace soapbox::runner

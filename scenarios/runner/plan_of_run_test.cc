@@ -1,0 +1,192 @@
+#include "scenarios/runner/plan_of_run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "scenarios/runner/model_of_run.h"
+
+namespace soapbox::runner {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+MeasuredRun gpt(int64_t gpus) {
+  MeasuredRun run;
+  run.id = "X-1";
+  run.model = "gpt3-175b";
+  run.gpu = "A100-SXM";
+  run.num_gpus = gpus;
+  run.seq_len = 2048;
+  run.flash_attention = "no";
+  run.precision = "fp16";
+  run.recompute = "full";
+  run.zero_stage = "none";
+  return run;
+}
+
+struct Answer {
+  std::string reason;
+  RunPlan plan;
+  std::vector<std::string> assumptions;
+};
+Answer answer(const MeasuredRun& run) {
+  Assumptions assumptions;
+  const Result<Transformer> model = model_of_run(run, assumptions);
+  if (!model) return {model.error().to_string(), {}, {}};
+  const Result<RunPlan> plan = plan_of_run(run, *model, 8, assumptions);
+  if (!plan) return {plan.error().to_string(), {}, {}};
+  const Status fits = check_parallel_plan(*model, plan->plan, static_cast<size_t>(plan->devices));
+  EXPECT_TRUE(fits) << fits.error().to_string();
+  return {"", *plan, assumptions.list()};
+}
+
+TEST(PlanOfRun, DegreesBatchAndScheduleAreThoseOfTheRun) {
+  MeasuredRun run = gpt(64);
+  run.tp = 8;
+  run.pp = 4;
+  run.dp = 2;
+  run.cp = 1;
+  run.vpp = "3";
+  run.micro_batch = 2;
+  run.global_batch = 64;
+  run.sequence_parallel = "yes";
+  const Answer got = answer(run);
+  ASSERT_EQ(got.reason, "");
+  const ParallelPlan& plan = got.plan.plan;
+  EXPECT_EQ(plan.strategies.front().tensor_parallel, 8);
+  EXPECT_EQ(plan.strategies.front().data_parallel, 2);
+  EXPECT_TRUE(plan.strategies.front().sequence_parallel);
+  EXPECT_EQ(plan.strategies.front().recompute, Recompute::kFull);
+  EXPECT_EQ(plan.schedule, PipelineSchedule::kInterleaved);
+  EXPECT_EQ(plan.chunks_per_stage, 3);
+  EXPECT_EQ(plan.microbatch, 2);
+  EXPECT_EQ(plan.microbatches, 16);
+  EXPECT_EQ(plan.precision.compute, DataType::kFp16);
+  EXPECT_EQ(got.plan.global_batch, 64);
+  EXPECT_FALSE(got.plan.recompute_is_open);
+}
+
+TEST(PlanOfRun, EmptyCellsAreDerivedOrAssumedAloud) {
+  MeasuredRun run = gpt(64);
+  run.tp = 8;
+  run.global_batch = 64;
+  run.grad_accum = 4;
+  run.recompute = "";
+  const Answer got = answer(run);
+  ASSERT_EQ(got.reason, "");
+  EXPECT_EQ(got.plan.plan.strategies.front().data_parallel, 8);
+  EXPECT_EQ(got.plan.plan.microbatch, 2);
+  EXPECT_TRUE(got.plan.recompute_is_open);
+  EXPECT_THAT(got.assumptions, Contains("dp=8: not stated, by the number of GPUs"));
+  EXPECT_THAT(got.assumptions, Contains("pp=1: not stated"));
+  EXPECT_THAT(got.assumptions,
+              Contains("micro_batch=2: not stated, global_batch / (dp x grad_accum)"));
+}
+
+TEST(PlanOfRun, ShardingIsReadAsTablesWriteIt) {
+  struct Case {
+    std::string_view text;
+    int32_t stage;
+    int32_t group;
+  };
+  for (const Case& one :
+       {Case{"zero1 (Megatron distributed optimizer)", 1, 0}, Case{"fsdp FULL_SHARD (zero3)", 3, 0},
+        Case{"none (DDP/apex)", 0, 0}, Case{"fsdp SHARD_GRAD_OP (zero2)", 2, 0}, Case{"3", 3, 0},
+        Case{"fsdp zero3, shard group 128, replicas 4 (HSDP)", 3, 128},
+        Case{"hsdp (shard in node, replicate across)", 3, 8},
+        Case{"fsdp 16 x 8 within, DP 2 across (MaxText ICI/DCN axes)", 3, 128},
+        Case{"fsdp 256", 3, 256}, Case{"fsdp+dp (group size not stated)", 3, 8}}) {
+    MeasuredRun run = gpt(512);
+    run.tp = 1;
+    run.pp = 1;
+    run.micro_batch = 1;
+    run.global_batch = 512;
+    run.zero_stage = one.text;
+    const Answer got = answer(run);
+    ASSERT_EQ(got.reason, "") << one.text;
+    EXPECT_EQ(got.plan.plan.strategies.front().zero_stage, one.stage) << one.text;
+    EXPECT_EQ(got.plan.plan.strategies.front().shard_group, one.group) << one.text;
+  }
+}
+
+TEST(PlanOfRun, PrecisionsAreTakenForTheNearest) {
+  struct Case {
+    std::string_view text;
+    DataType compute;
+    DataType parameters;
+  };
+  for (const Case& one : {Case{"bf16", DataType::kBf16, DataType::kBf16},
+                          Case{"fp8-cs", DataType::kFp8, DataType::kBf16},
+                          Case{"nvfp4", DataType::kFp8, DataType::kBf16},
+                          Case{"tf32", DataType::kTf32, DataType::kFp32},
+                          Case{"fp32", DataType::kFp32, DataType::kFp32},
+                          Case{"", DataType::kBf16, DataType::kBf16}}) {
+    MeasuredRun run = gpt(8);
+    run.tp = 8;
+    run.precision = one.text;
+    const Answer got = answer(run);
+    ASSERT_EQ(got.reason, "") << one.text;
+    EXPECT_EQ(got.plan.plan.precision.compute, one.compute) << one.text;
+    EXPECT_EQ(got.plan.plan.precision.parameters, one.parameters) << one.text;
+  }
+}
+
+TEST(PlanOfRun, TheZeroBubbleRunsCountEmbeddingAndHeadAsALayerEach) {
+  MeasuredRun run = gpt(8);
+  run.model = "gpt-6.2b";
+  run.layers = 30;
+  run.hidden = 4096;
+  run.heads = 32;
+  run.tp = 1;
+  run.pp = 8;
+  run.vpp = "1";
+  run.micro_batch = 3;
+  run.global_batch = 72;
+  run.notes = "schedule ZB-2p; first and last stages hold one layer fewer";
+  const Answer got = answer(run);
+  ASSERT_EQ(got.reason, "");
+  EXPECT_EQ(got.plan.plan.schedule, PipelineSchedule::kZb2p);
+  // 32 layers with embedding and head: 4 a stage.
+  EXPECT_EQ(got.plan.plan.chunk_begin, (std::vector<int32_t>{0, 4, 8, 12, 16, 20, 24, 28}));
+  run.notes = "schedule 1F1B-I; each layer is one chunk";
+  run.vpp = "4";
+  EXPECT_EQ(answer(run).plan.plan.schedule, PipelineSchedule::kInterleaved);
+  EXPECT_EQ(answer(run).plan.plan.chunk_begin.size(), 32U);
+}
+
+TEST(PlanOfRun, ExpertsAreCarvedOutOfDataRanksAndDenseBlocksHaveNone) {
+  MeasuredRun run = gpt(256);
+  run.model = "deepseek-v3";
+  run.tp = 2;
+  run.pp = 4;
+  run.ep = 64;  // 32 data ranks
+  run.micro_batch = 1;
+  run.global_batch = 2048;
+  const Answer got = answer(run);
+  ASSERT_EQ(got.reason, "");
+  EXPECT_EQ(got.plan.plan.strategy(10).expert_parallel, 32);
+  EXPECT_EQ(got.plan.plan.strategy(1).expert_parallel, 1);
+  EXPECT_THAT(got.assumptions, Contains("ep=32: of 64, which goes over tensor ranks"));
+}
+
+TEST(PlanOfRun, WhatContradictsItselfIsRefusedWithTheReason) {
+  MeasuredRun run = gpt(16);
+  EXPECT_THAT(answer(run).reason, HasSubstr("none of tp, pp and dp is stated"));
+  run.tp = 3;
+  EXPECT_THAT(answer(run).reason, HasSubstr("does not divide the 16 GPUs"));
+  run.tp = 4;
+  run.pp = 8;
+  EXPECT_THAT(answer(run).reason, HasSubstr("tp x pp x cp is 32"));
+  run.dp = 1;
+  EXPECT_THAT(answer(run).reason, HasSubstr("more than the 16 GPUs"));
+  run.pp = int64_t{1} << 29;
+  EXPECT_THAT(answer(run).reason, HasSubstr("is more than the 16 GPUs"));
+  run = gpt(8);
+  run.model = "llama2-7b-lora";
+  run.tp = 8;
+  EXPECT_THAT(answer(run).reason, HasSubstr("LoRA"));
+}
+
+}  // namespace
+}  // namespace soapbox::runner
