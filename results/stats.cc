@@ -43,6 +43,24 @@ double mean_absolute_relative_error(std::span<const double> predicted,
   return sum / static_cast<double>(actual.size());
 }
 
+ErrorSummary summarise_errors(std::span<const double> errors) {
+  SOAPBOX_CHECK(!errors.empty(), "a summary of nothing");
+  std::vector<double> sizes;
+  sizes.reserve(errors.size());
+  ErrorSummary summary;
+  for (size_t i = 0; i < errors.size(); ++i) {
+    sizes.push_back(std::fabs(errors[i]));
+    if (sizes[i] <= std::fabs(summary.worst)) continue;
+    summary.worst = errors[i];
+    summary.worst_index = i;
+  }
+  summary.median = quantile(sizes, 0.5);
+  summary.mean = mean(sizes);
+  summary.p90 = quantile(sizes, 0.9);
+  summary.bias = mean(errors);
+  return summary;
+}
+
 double quantile(std::span<const double> values, double q) {
   SOAPBOX_CHECK(!values.empty() && q >= 0 && q <= 1, "a quantile of nothing, or outside [0, 1]");
   std::vector<double> sorted(values.begin(), values.end());

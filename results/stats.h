@@ -2,6 +2,7 @@
 // time.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 
@@ -11,6 +12,18 @@ namespace soapbox::results {
 // REQUIRES: as many predictions as actual values, at least one; no actual value is 0.
 double mean_absolute_relative_error(std::span<const double> predicted,
                                     std::span<const double> actual);
+
+// Relative errors, predicted / actual - 1, as fractions.
+struct ErrorSummary {
+  double median = 0;  // of the absolute errors, as mean and p90
+  double mean = 0;
+  double p90 = 0;
+  double worst = 0;        // the error furthest from 0, with its sign
+  size_t worst_index = 0;  // the first of them
+  double bias = 0;         // mean of the errors with their signs
+};
+// O(n log n). REQUIRES: at least one error, all finite.
+ErrorSummary summarise_errors(std::span<const double> errors);
 
 // The q-quantile, linear between order statistics: position q (n - 1) in the sorted values (Hyndman
 // and Fan's type 7, as numpy and R do). q = 0.5 is the median. O(n log n).

@@ -19,6 +19,17 @@ TEST(Stats, RelativeErrorIsMeanOfAbsoluteFractions) {
   EXPECT_EQ(mean_absolute_relative_error(Values{200}, Values{100}), 1.0);
 }
 
+TEST(Stats, ASummaryOfErrorsKeepsTheSignWhereItMatters) {
+  const ErrorSummary summary = summarise_errors(Values{0.1, -0.3, 0.0, 0.2});
+  EXPECT_NEAR(summary.median, 0.15, 1e-15);  // of 0, 0.1, 0.2, 0.3
+  EXPECT_NEAR(summary.mean, 0.15, 1e-15);
+  EXPECT_NEAR(summary.p90, 0.27, 1e-15);  // position 2.7
+  EXPECT_EQ(summary.worst, -0.3);
+  EXPECT_EQ(summary.worst_index, 1U);
+  EXPECT_NEAR(summary.bias, 0, 1e-15);
+  EXPECT_EQ(summarise_errors(Values{0}).worst, 0);
+}
+
 TEST(Stats, QuantilesInterpolateBetweenOrderStatistics) {
   const Values values = {40, 10, 20, 30};
   EXPECT_EQ(quantile(values, 0), 10);

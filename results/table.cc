@@ -26,6 +26,7 @@ std::string exact_text(const Cell& cell) {
     std::string operator()(int64_t value) const { return to_text(value); }
     std::string operator()(double value) const { return to_text(value); }
     std::string operator()(const std::string& value) const { return value; }
+    std::string operator()(const Cell::Texts& value) const { return join(value, "; "); }
   };
   return is_absent(cell) ? "" : std::visit(Visitor{}, cell.value());
 }
@@ -126,6 +127,7 @@ Json to_json(const Cell& cell) {
     Json operator()(int64_t value) const { return value; }
     Json operator()(double value) const { return value; }
     Json operator()(const std::string& value) const { return value; }
+    Json operator()(const Cell::Texts& value) const { return value; }
   };
   return is_absent(cell) ? Json(nullptr) : std::visit(Visitor{}, cell.value());
 }

@@ -59,6 +59,15 @@ TEST(Table, JsonKeepsColumnOrderAndTypes) {
             "[{\"z\":\"x\",\"a\":3,\"n\":null,\"b\":true}]");
 }
 
+TEST(Table, AListOfTextsIsAnArrayOrJoined) {
+  Table table({{"id"}, {"why"}});
+  table.add_row({"a", Cell::Texts{"x=1", "y, \"z\""}});
+  table.add_row({"b", Cell::Texts{}});
+  EXPECT_EQ(render(table, Format::kJsonl),
+            "{\"id\":\"a\",\"why\":[\"x=1\",\"y, \\\"z\\\"\"]}\n{\"id\":\"b\",\"why\":[]}\n");
+  EXPECT_EQ(render(table, Format::kCsv), "id,why\na,\"x=1; y, \"\"z\"\"\"\nb,\n");
+}
+
 TEST(Table, ARecordIsOneObjectAndALineForEachColumn) {
   Table table({{"model"}, {"iteration_time_s"}});
   table.add_row({"nmt", 1.9});
