@@ -1,10 +1,11 @@
-// Models as TOML, layer by layer: the format is described in scenarios/models/README.md.
+// What --model means. Models as TOML, layer by layer: scenarios/models/README.md describes them.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "scenarios/runner/hf_config.h"
 #include "scenarios/runner/scenario_files.h"
 #include "scenarios/runner/toml_file.h"
 #include "sim/base/result.h"
@@ -28,9 +29,17 @@ Result<Model> read_model(const std::string& path, const BatchChoice& batch);
 Result<Model> model_from_toml(const TomlTable& file, const std::string& name,
                               const BatchChoice& batch);
 
-// What --model NAME|FILE means: a name of the model table, a name of scenarios/models, or a file.
+// What --model NAME|FILE means where operators are placed: a name of the model table, of the table
+// of Transformers or of scenarios/models; a model as TOML; a Hugging Face config.json, or the
+// folder with it.
 Result<Model> load_model(const ScenarioFolder& scenarios, const std::string& name_or_path,
                          const BatchChoice& batch);
+// What it means where whole layers are: a Transformer's name, config.json or folder.
+// Error: also for models that are operator graphs alone, such as alexnet.
+Result<LoadedTransformer> load_transformer(const ScenarioFolder& scenarios,
+                                           const std::string& name_or_path);
+// Whether it is one of those, and not a model of operators; unknown names are not.
+bool is_transformer(const std::string& name_or_path);
 // The refusal of an unknown name, before anything else is read.
 Status check_model_name(const ScenarioFolder& scenarios, const std::string& name_or_path);
 

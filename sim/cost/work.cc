@@ -29,6 +29,15 @@ int64_t outer_extent(const Extents& extents, size_t count) {
   return product;
 }
 
+// The same of those before the last that are of class Parameter, columns beside the last one's.
+int64_t outer_columns(const Operator& op, const Extents& extents) {
+  int64_t product = 1;
+  for (size_t dim = 0; dim + 1 < op.output_rank; ++dim) {
+    if (op.dims[dim].dim_class == DimClass::kParameter) product *= extents[dim];
+  }
+  return product;
+}
+
 double output_elements_of(const Operator& op, const Extents& extents) {
   return static_cast<double>(outer_extent(extents, op.output_rank));
 }
@@ -204,13 +213,17 @@ Gemm gemm_of(const Operator& op, const Extents& extents) {
     case OpKind::kConv2d:
       return {1, extents[0] * extents[2] * extents[3], extents[1],
               extents[4] * op.kernel_h * op.kernel_w};
-    case OpKind::kLinear:
-      return {1, outer_extent(extents, rank - 1), extents[rank - 1], extents[rank]};
+    case OpKind::kLinear: {
+      const int64_t columns = outer_columns(op, extents);
+      return {1, outer_extent(extents, rank - 1) / columns, columns * extents[rank - 1],
+              extents[rank]};
+    }
     case OpKind::kLstm:
       return {1, extents[0], 4 * extents[rank - 1], extents[rank], rank > 2 ? extents[1] : 1};
-    case OpKind::kAttention:
-      return {extents[0], outer_extent(extents, rank - 1) / extents[0], extents[rank],
-              extents[rank - 1]};
+    case OpKind::kAttention: {
+      const int64_t queries = rank > 2 ? extents[1] : 1;
+      return {outer_extent(extents, rank - 1) / queries, queries, extents[rank], extents[rank - 1]};
+    }
     case OpKind::kInput:
     case OpKind::kPool2d:
     case OpKind::kEmbedding:

@@ -27,11 +27,11 @@ struct Gemm {
 // The forward product that a piece amounts to; m = 0 for operators that are bound by memory alone.
 //   conv2d     m = samples x height x width of the output, n = channels,
 //              k = input channels x kernel height x kernel width
-//   linear     m = samples (x length), n = output channels, k = input channels
+//   linear     m = samples (x length), n = output channels (of all dimensions of class Parameter),
+//              k = input channels
 //   lstm       m = samples, n = 4 gates x hidden, k = input features; `length` steps
-//   attention  batch = samples, m = 1 (or queries), n = length, k = hidden: the scores; the sum
-//   over
-//              the states is a second product of the same size
+//   attention  batch = samples (x heads), m = 1 (or queries), n = states, k = hidden: the scores;
+//              the sum over the states is a second product of the same size
 Gemm gemm_of(const Operator& op, const Extents& extents);
 
 // Which library routine computes a product; each has figures of its own in a profile.

@@ -7,6 +7,8 @@
 
 #include "sim/base/rng.h"
 #include "sim/model/models.h"
+#include "sim/model/transformer_graph.h"
+#include "sim/model/transformers.h"
 
 namespace soapbox {
 namespace {
@@ -20,6 +22,17 @@ Extents whole(const Operator& op) {
 Operator alexnet_operator(std::string_view name, int64_t batch) {
   const Result<Model> model = build_model("alexnet", batch);
   for (const Operator& op : model->graph.ops()) {
+    if (op.name == name) return op;
+  }
+  ADD_FAILURE() << "no operator " << name;
+  return {};
+}
+
+// Of Llama-3 8B, 4 samples of 4,096 tokens.
+Operator transformer_operator(std::string_view name) {
+  const Transformer stack = *with_seq_len(make_transformer(**find_transformer("llama3_8b")), 4096);
+  const Model model = *operator_graph(stack, 4);
+  for (const Operator& op : model.graph.ops()) {
     if (op.name == name) return op;
   }
   ADD_FAILURE() << "no operator " << name;
@@ -66,6 +79,18 @@ TEST(GemmOf, AttentionIsOneProductForEachSample) {
              {"length", 40, DimClass::kReduction}};
   op.output_rank = 2;
   EXPECT_EQ(gemm_of(op, whole(op)), (Gemm{64, 1, 40, 1024}));
+}
+
+TEST(GemmOf, HeadsOfATransformer) {
+  const Operator qkv = transformer_operator("block0.qkv");
+  EXPECT_EQ(gemm_of(qkv, whole(qkv)), (Gemm{1, 4 * 4096, 4096 + 2 * 1024, 4096}));
+  const Operator attention = transformer_operator("block0.attention");
+  EXPECT_EQ(gemm_of(attention, whole(attention)), (Gemm{4 * 32, 4096, 2048, 128}));
+  Extents half = whole(attention);
+  half[2] /= 2;  // half of the groups of heads
+  EXPECT_EQ(gemm_of(attention, half), (Gemm{4 * 16, 4096, 2048, 128}));
+  const Operator up = transformer_operator("block0.up");  // gated: pairs of channels
+  EXPECT_EQ(gemm_of(up, whole(up)), (Gemm{1, 4 * 4096, 2 * 14336, 4096}));
 }
 
 TEST(GemmOf, PassesOverMemoryHaveNone) {

@@ -95,10 +95,10 @@ enum class OpKind : uint8_t {
   kInput,        // a source of samples: no work, no gradient
   kConv2d,       // dims: sample, channel, height, width | in_channel; params: kernel_h, kernel_w
   kPool2d,       // dims: sample, channel, height, width;              params: kernel_h, kernel_w
-  kLinear,       // dims: sample[, length], out_channel | in_channel
+  kLinear,       // dims: sample[, length], out_channel.. | in_channel
   kEmbedding,    // dims: sample[, length], out_channel; weight: vocabulary x out_channel
   kLstm,         // dims: sample[, length], hidden | in_channel (input + hidden features)
-  kAttention,    // dims: sample[, length], hidden | states: scores against, and sum over, states
+  kAttention,    // dims: sample[, length[, heads..]], hidden | states: scores against states, sum
   kSoftmax,      // dims: sample[, length], class: softmax with cross-entropy loss
   kConcat,       // copies its inputs into one tensor
   kElementwise,  // add, activation, batch normalisation at training time: one pass over memory

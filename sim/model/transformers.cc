@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <utility>
 
 #include "sim/base/str.h"
 
@@ -25,6 +26,7 @@ constexpr std::string_view kMpt = "mosaicml/llm-foundry, training yamls; learned
 constexpr std::string_view kQwen3 = "Yang et al. 2025 (arXiv 2505.09388), sizes as released";
 constexpr std::string_view kNemotron3 = "NVIDIA Nemotron-3, sizes as released with NeMo";
 constexpr std::string_view kGptOss = "OpenAI 2025 (arXiv 2508.10925), sizes as released";
+// Batches for each of 8 GPUs as in UniAP's EnvA.
 constexpr std::string_view kUniap = "model zoo of Galvatron, as UniAP (arXiv 2307.16375) uses it";
 
 constexpr GptShape megatron(int64_t layers, int64_t hidden, int64_t heads) {
@@ -121,7 +123,7 @@ constexpr BertShape bert(int64_t layers, int64_t hidden, int64_t heads) {
 
 constexpr std::array kTransformers = std::to_array<TransformerRow>({
     {"bert_base", "Devlin et al. 2019 (arXiv 1810.04805)", bert(12, 768, 12)},
-    {"bert_huge", kUniap, bert(32, 1280, 16)},
+    {"bert_huge", kUniap, bert(32, 1280, 16), 4},
     {"bert_large", "Devlin et al. 2019 (arXiv 1810.04805)", bert(24, 1024, 16)},
     {"codellama_34b", "Roziere et al. 2023 (arXiv 2308.12950), sizes as released",
      llama_shape(48, 8192, 64, 8, 22016, 32000, 4096)},
@@ -231,14 +233,15 @@ constexpr std::array kTransformers = std::to_array<TransformerRow>({
      qwen3(with_experts(llama_shape(48, 2048, 32, 4, 768, 151936, 4096), 128, 8))},
     {"qwen3_8b", kQwen3, qwen3(llama_shape(36, 4096, 32, 8, 12288, 151936, 4096))},
     {"swin_huge", kUniap,
-     SwinShape{.layers = {2, 2, 42, 2}, .heads = {8, 16, 32, 64}, .hidden = 320}},
+     SwinShape{.layers = {2, 2, 42, 2}, .heads = {8, 16, 32, 64}, .hidden = 320}, 16},
     {"swin_large", "Liu et al. 2021 (arXiv 2103.14030)",
      SwinShape{.layers = {2, 2, 18, 2}, .heads = {6, 12, 24, 48}, .hidden = 192}},
     {"t5_base", "Raffel et al. 2020 (arXiv 1910.10683), sizes as released",
      T5Shape{.encoder_layers = 12, .decoder_layers = 12, .hidden = 768, .heads = 12, .ffn = 3072}},
     {"t5_large", "Raffel et al. 2020 (arXiv 1910.10683), sizes as released; as UniAP uses it",
-     T5Shape{.encoder_layers = 24, .decoder_layers = 24, .hidden = 1024, .heads = 16, .ffn = 4096}},
-    {"vit_huge", kUniap, VitShape{.layers = 32, .hidden = 1280, .heads = 16, .ffn = 5120}},
+     T5Shape{.encoder_layers = 24, .decoder_layers = 24, .hidden = 1024, .heads = 16, .ffn = 4096},
+     2},
+    {"vit_huge", kUniap, VitShape{.layers = 32, .hidden = 1280, .heads = 16, .ffn = 5120}, 16},
     {"vit_large", "Dosovitskiy et al. 2021 (arXiv 2010.11929), ViT-L/16",
      VitShape{.layers = 24, .hidden = 1024, .heads = 16, .ffn = 4096}},
 });
@@ -289,7 +292,12 @@ Result<const TransformerRow*> find_transformer(std::string_view name) {
 
 Transformer make_transformer(const TransformerRow& row) {
   // The rows are ours: one that does not build is a bug, and value() aborts.
-  return std::visit(Make{std::string(row.name), std::string(row.source)}, row.shape).value();
+  return make_transformer(std::string(row.name), std::string(row.source), row.shape).value();
+}
+
+Result<Transformer> make_transformer(std::string name, std::string source,
+                                     const TransformerShape& shape) {
+  return std::visit(Make{std::move(name), std::move(source)}, shape);
 }
 
 }  // namespace soapbox

@@ -1,0 +1,307 @@
+#include "scenarios/runner/json_object.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "sim/base/str.h"
+
+namespace soapbox::runner {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Place {
+  int line = 1;
+  int column = 1;
+  void pass(char c) {
+    column = c == '\n' ? 1 : column + 1;
+    line += c == '\n' ? 1 : 0;
+  }
+};
+
+Place place_of(std::string_view text, size_t offset, Place place) {
+  for (const char c : text.substr(0, std::min(offset, text.size()))) place.pass(c);
+  return place;
+}
+
+struct Member {
+  std::string key;
+  Place place;            // of the key
+  size_t value_from = 0;  // offset behind the colon
+  Place value_place;
+};
+
+// The offset behind the string that begins at `offset`.
+size_t skip_string(std::string_view text, size_t offset) {
+  for (++offset; offset < text.size() && text[offset] != '"'; ++offset) {
+    if (text[offset] == '\\') ++offset;
+  }
+  return offset + 1;
+}
+
+// The members of the object that `text`, valid JSON, is.
+std::vector<Member> members_of(std::string_view text, Place start) {
+  std::vector<Member> members;
+  int depth = 0;
+  size_t counted = 0;
+  Place place = start;
+  const auto advance = [&](size_t to) {
+    for (; counted < to; ++counted) place.pass(text[counted]);
+  };
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    if (c != '"') {
+      ++at;
+      continue;
+    }
+    const size_t end = skip_string(text, at);
+    const size_t next = text.find_first_not_of(" \t\r\n", end);
+    if (depth == 1 && next != std::string_view::npos && text[next] == ':') {
+      advance(at);
+      Member member;
+      member.key = Json::parse(text.substr(at, end - at)).get<std::string>();
+      member.place = place;
+      member.value_from = next + 1;
+      advance(next + 1);
+      member.value_place = place;
+      members.push_back(std::move(member));
+    }
+    at = end;
+  }
+  return members;
+}
+
+// The offset of the first bracket that is nested too deeply to be printed again, or none.
+constexpr int kDeepest = 64;
+std::optional<size_t> too_deep(std::string_view text) {
+  int depth = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"') at = skip_string(text, at) - 1;
+    if (c == '}' || c == ']') --depth;
+    if ((c == '{' || c == '[') && ++depth > kDeepest) return at;
+  }
+  return std::nullopt;
+}
+
+// Where the value that begins at `from` ends: before the comma or bracket that closes it.
+size_t end_of_value(std::string_view text, size_t from) {
+  int depth = 0;
+  size_t at = from;
+  while (at < text.size()) {
+    const char c = text[at];
+    if (c == '"') {
+      at = skip_string(text, at);
+      continue;
+    }
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    if (depth < 0 || (depth == 0 && c == ',')) return at;
+    ++at;
+  }
+  return at;
+}
+
+}  // namespace
+
+struct JsonObject::Document {
+  std::string text;
+  std::string file;
+  Place start;
+  Json json;
+  std::vector<Member> members;
+  std::set<std::string, std::less<>> asked;
+  std::optional<Error> error;
+
+  const Member* member(std::string_view key) const {
+    const auto found = std::ranges::find(members, key, &Member::key);
+    return found == members.end() ? nullptr : &*found;
+  }
+  // The value asked for, or none.
+  const Json* find(std::string_view key) {
+    asked.insert(std::string(key));
+    const auto found = json.find(std::string(key));
+    return found == json.end() || found->is_null() ? nullptr : &*found;
+  }
+};
+
+JsonObject::JsonObject(std::unique_ptr<Document> document) : document_(std::move(document)) {}
+JsonObject::JsonObject(JsonObject&&) noexcept = default;
+JsonObject& JsonObject::operator=(JsonObject&&) noexcept = default;
+JsonObject::~JsonObject() = default;
+
+Result<JsonObject> JsonObject::parse(std::string_view text, const std::string& file) {
+  auto document = std::make_unique<Document>();
+  document->text = text;
+  document->file = file;
+  const auto refuse = [&](size_t offset, std::string message) {
+    const Place place = place_of(text, offset, {});
+    return bad_input(std::move(message), {file, place.line, place.column});
+  };
+  if (const std::optional<size_t> offset = too_deep(text)) {
+    return refuse(*offset, str_cat("nested more than ", kDeepest, " deep"));
+  }
+  try {
+    document->json = Json::parse(text);
+  } catch (const Json::parse_error& parse_error) {
+    return refuse(parse_error.byte > 0 ? parse_error.byte - 1 : 0, "not valid JSON");
+  }
+  if (!document->json.is_object()) return refuse(0, "expected a JSON object");
+  document->members = members_of(document->text, {});
+  std::set<std::string> keys;
+  for (const Member& member : document->members) {
+    if (keys.insert(member.key).second) continue;
+    return bad_input(str_cat("key '", shown(member.key), "' is given twice"),
+                     {file, member.place.line, member.place.column});
+  }
+  return JsonObject(std::move(document));
+}
+
+Result<JsonObject> JsonObject::object(std::string_view key) {
+  const Json* value = document_->find(key);
+  auto inner = std::make_unique<Document>();
+  inner->file = document_->file;
+  inner->json = Json::object();
+  if (value == nullptr) return JsonObject(std::move(inner));
+  if (!value->is_object()) {
+    return bad_input(str_cat(key, " must be an object, not ", shown(value->dump())), where(key));
+  }
+  const Member* member = document_->member(key);
+  const size_t end = end_of_value(document_->text, member->value_from);
+  inner->text = document_->text.substr(member->value_from, end - member->value_from);
+  inner->start = member->value_place;
+  inner->json = *value;
+  inner->members = members_of(inner->text, inner->start);
+  return JsonObject(std::move(inner));
+}
+
+bool JsonObject::has(std::string_view key) const {
+  return document_->find(key) != nullptr;
+}
+
+void JsonObject::ask(std::string_view key) {
+  document_->asked.insert(std::string(key));
+}
+
+SourcePosition JsonObject::where(std::string_view key) const {
+  const Member* member = document_->member(key);
+  const Place place = member == nullptr ? document_->start : member->place;
+  return {document_->file, place.line, place.column};
+}
+
+void JsonObject::fail(std::string_view key, std::string message) {
+  if (!document_->error) document_->error = bad_input(std::move(message), where(key));
+}
+
+Status JsonObject::status() const {
+  if (document_->error) return *document_->error;
+  return ok();
+}
+
+std::vector<std::string> JsonObject::unread_keys() const {
+  std::vector<std::string> keys;
+  for (const Member& member : document_->members) {
+    if (!document_->asked.contains(member.key)) keys.push_back(member.key);
+  }
+  return keys;
+}
+
+namespace {
+
+std::string allowed(JsonObject::Range range) {
+  return str_cat("whole numbers from ", range.low, " to ", range.high);
+}
+
+std::optional<int64_t> whole(const Json& value, JsonObject::Range range) {
+  if (!value.is_number_integer()) return std::nullopt;
+  if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX}) {
+    return std::nullopt;
+  }
+  const auto number = value.get<int64_t>();
+  if (number < range.low || number > range.high) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+int64_t JsonObject::integer_or(std::vector<std::string_view> keys, int64_t otherwise, Range range) {
+  std::optional<int64_t> first;
+  for (const std::string_view key : keys) {
+    const Json* value = document_->find(key);
+    if (value == nullptr || first) continue;
+    first = whole(*value, range);
+    if (!first) {
+      fail(key, str_cat(key, " is ", shown(value->dump()), "; allowed: ", allowed(range)));
+      return range.low;
+    }
+  }
+  return first.value_or(otherwise);
+}
+
+int64_t JsonObject::integer(std::vector<std::string_view> keys, Range range) {
+  const bool there = std::ranges::any_of(keys, [this](std::string_view key) { return has(key); });
+  const std::string_view key = keys.front();
+  if (!there) {
+    fail(key, str_cat("missing key '", key, "'; allowed: ", allowed(range)));
+    return range.low;
+  }
+  return integer_or(std::move(keys), range.low, range);
+}
+
+double JsonObject::number_or(std::string_view key, double otherwise, double low, double high) {
+  const Json* value = document_->find(key);
+  if (value == nullptr) return otherwise;
+  if (value->is_number() && value->get<double>() >= low && value->get<double>() <= high) {
+    return value->get<double>();
+  }
+  fail(key,
+       str_cat(key, " is ", shown(value->dump()), "; allowed: numbers from ", low, " to ", high));
+  return otherwise;
+}
+
+bool JsonObject::flag_or(std::string_view key, bool otherwise) {
+  const Json* value = document_->find(key);
+  if (value == nullptr) return otherwise;
+  if (value->is_boolean()) return value->get<bool>();
+  fail(key, str_cat(key, " is ", shown(value->dump()), "; allowed: true, false"));
+  return otherwise;
+}
+
+std::string JsonObject::text_or(std::string_view key, const std::string& otherwise) {
+  const Json* value = document_->find(key);
+  if (value == nullptr) return otherwise;
+  if (value->is_string()) return value->get<std::string>();
+  fail(key, str_cat(key, " is ", shown(value->dump()), "; allowed: a string"));
+  return otherwise;
+}
+
+std::vector<int64_t> JsonObject::integers(std::string_view key, Range range) {
+  const Json* value = document_->find(key);
+  std::vector<int64_t> numbers;
+  if (value != nullptr && value->is_array()) {
+    for (const Json& element : *value) {
+      const std::optional<int64_t> number = whole(element, range);
+      if (!number) break;
+      numbers.push_back(*number);
+    }
+    if (numbers.size() == value->size()) return numbers;
+  }
+  fail(key,
+       value == nullptr
+           ? str_cat("missing key '", key, "'; allowed: a list of ", allowed(range))
+           : str_cat(key, " is ", shown(value->dump()), "; allowed: a list of ", allowed(range)));
+  return {};
+}
+
+size_t JsonObject::size_of(std::string_view key) {
+  const Json* value = document_->find(key);
+  return value != nullptr && value->is_structured() ? value->size() : 0;
+}
+
+}  // namespace soapbox::runner
