@@ -17,11 +17,58 @@
 namespace soapbox::runner {
 namespace {
 
-Result<Record> check_model(const std::string& name, const Arguments& arguments) {
-  const auto batch = arguments.whole_number("batch", 1, kMostSamples);
-  if (!batch) return batch.error();
+// A stack: sizes of a layer are those of the largest, as Swin's widths grow.
+Result<Record> check_transformer_model(const ScenarioFolder& scenarios, const std::string& name,
+                                       const Arguments& arguments, const Console& console) {
+  const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
+  if (!seq_len) return seq_len.error();
+  const Result<LoadedTransformer> loaded = load_transformer(scenarios, name);
+  if (!loaded) return loaded.error();
+  for (const std::string& note : loaded->notes) console.say(str_cat(name, ": ", note));
+  const Result<Transformer> stack =
+      *seq_len ? with_seq_len(loaded->model, **seq_len) : Result<Transformer>(loaded->model);
+  if (!stack) return stack.error();
+  TransformerLayer largest;
+  for (const TransformerLayer& layer : stack->layers) {
+    largest.hidden = std::max(largest.hidden, layer.hidden);
+    largest.vocab = std::max(largest.vocab, layer.vocab);
+    largest.attention.heads = std::max(largest.attention.heads, layer.attention.heads);
+    largest.attention.kv_heads = std::max(largest.attention.kv_heads, layer.attention.kv_heads);
+    largest.mlp.hidden = std::max(largest.mlp.hidden, layer.mlp.hidden);
+    largest.mlp.experts = std::max(largest.mlp.experts, layer.mlp.experts);
+  }
+  Record record;
+  record.add("model", stack->name);
+  record.add("source", stack->source);
+  record.add("layers", stack->block_count());
+  record.add("hidden", largest.hidden);
+  record.add("heads", largest.attention.heads);
+  record.add("kv_heads", largest.attention.kv_heads);
+  record.add("ffn_hidden", largest.mlp.hidden);
+  record.add("experts", largest.mlp.experts);
+  record.add("vocabulary", largest.vocab);
+  record.add("seq_len", stack->seq_len);
+  record.add("parameters", stack->parameter_count());
+  record.add("active_parameters", stack->active_parameters());
+  record.add("forward_flops_per_sample", stack->forward_flops_per_sample());
+  record.add("model_flops_per_sample", stack->model_flops_per_sample());
+  return record;
+}
+
+Result<Record> check_model(const std::string& name, const Arguments& arguments,
+                           const Console& console) {
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
+  const bool stack = is_transformer(name);
+  if (stack && !arguments.has("batch")) {
+    return check_transformer_model(*scenarios, name, arguments, console);
+  }
+  if (arguments.has("seq-len")) {
+    return usage_error(stack ? "check: --batch and --seq-len exclude each other"
+                             : "check: --seq-len applies to Transformers only");
+  }
+  const auto batch = arguments.whole_number("batch", 1, kMostSamples);
+  if (!batch) return batch.error();
   const Result<Model> model = load_model(*scenarios, name, {*batch, 1});
   if (!model) return model.error();
   const OpGraph& graph = model->graph;
@@ -39,7 +86,7 @@ Result<Record> check_model(const std::string& name, const Arguments& arguments) 
   return record;
 }
 
-Result<Record> check_cluster(const std::string& name, const Arguments& arguments) {
+Result<Record> check_cluster(const std::string& name, const Arguments& arguments, const Console&) {
   const Result<std::optional<int64_t>> devices = read_devices(arguments);
   if (!devices) return devices.error();
   const Result<ScenarioFolder> scenarios = find_scenarios();
@@ -66,7 +113,8 @@ Result<Record> check_cluster(const std::string& name, const Arguments& arguments
 }
 
 // A plan says itself what it is for; --model and --cluster ask whether it fits another problem.
-Result<Record> check_plan_file(const std::string& path, const Arguments& arguments) {
+Result<Record> check_plan_file(const std::string& path, const Arguments& arguments,
+                               const Console&) {
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.error();
   ProblemSpec spec;
@@ -114,7 +162,7 @@ Result<Record> check_plan_file(const std::string& path, const Arguments& argumen
   return record;
 }
 
-Result<Record> check_experiment(const std::string& name, const Arguments&) {
+Result<Record> check_experiment(const std::string& name, const Arguments&, const Console&) {
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
   const Result<std::string> path = scenarios->path(kExperimentFiles, name);
@@ -138,7 +186,7 @@ Result<Record> check_experiment(const std::string& name, const Arguments&) {
 
 struct Check {
   std::string_view kind;
-  Result<Record> (*check)(const std::string&, const Arguments&);
+  Result<Record> (*check)(const std::string&, const Arguments&, const Console&);
   std::vector<std::string_view> options;  // of its own, besides --format
 };
 
@@ -146,13 +194,13 @@ const std::vector<Check>& checks() {
   static const std::vector<Check> kChecks = {
       {"cluster", check_cluster, {"devices"}},
       {"experiment", check_experiment, {}},
-      {"model", check_model, {"batch"}},
+      {"model", check_model, {"batch", "seq-len"}},
       {"plan", check_plan_file, {"model", "cluster", "devices"}}};
   return kChecks;
 }
 
 Status check_options(const Check& check, const Arguments& arguments) {
-  for (const std::string_view option : {"model", "cluster", "devices", "batch"}) {
+  for (const std::string_view option : {"model", "cluster", "devices", "batch", "seq-len"}) {
     const bool applies =
         std::find(check.options.begin(), check.options.end(), option) != check.options.end();
     if (!applies && arguments.has(option)) {
@@ -164,7 +212,11 @@ Status check_options(const Check& check, const Arguments& arguments) {
 
 // What a file is, for those who do not say.
 Result<std::string> kind_of_file(const std::string& path) {
-  if (path.ends_with(".json")) return std::string("plan");
+  if (path.ends_with(".json")) {
+    const Result<std::string> text = read_text_file(path);
+    if (!text) return text.error();
+    return std::string(text->find("\"model_type\"") != std::string::npos ? "model" : "plan");
+  }
   if (!path.ends_with(".toml")) {
     return usage_error(
         str_cat("check: say what '", path, "' is: check model|cluster|plan|experiment ", path));
@@ -179,7 +231,7 @@ Result<std::string> kind_of_file(const std::string& path) {
   return std::string("cluster");
 }
 
-Result<CommandResult> run(const Arguments& arguments, const Console&) {
+Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();
   const std::vector<std::string>& words = arguments.positional();
@@ -192,7 +244,7 @@ Result<CommandResult> run(const Arguments& arguments, const Console&) {
     if (check.kind != kind) continue;
     const Status applicable = check_options(check, arguments);
     if (!applicable) return applicable.error();
-    const Result<Record> record = check.check(words.back(), arguments);
+    const Result<Record> record = check.check(words.back(), arguments, console);
     if (!record) return record.error();
     return CommandResult{record->render(*format)};
   }
@@ -202,17 +254,19 @@ Result<CommandResult> run(const Arguments& arguments, const Console&) {
 }  // namespace
 
 CommandRow check_command() {
-  return {"check", "Reads an input as the other commands would, and says what is in it.",
-          Syntax{.command = "check",
-                 .positional = "[model|cluster|plan|experiment] NAME|FILE",
-                 .min_positional = 1,
-                 .max_positional = 2,
-                 .options = {{"devices", "N", "for cluster and plan: the first N devices"},
-                             {"batch", "N", "for model: the global batch"},
-                             {"model", "NAME|FILE", "for plan: instead of the model it names"},
-                             {"cluster", "NAME|FILE", "for plan: instead of the one it names"},
-                             format_option()}},
-          run};
+  return {
+      "check", "Reads an input as the other commands would, and says what is in it.",
+      Syntax{.command = "check",
+             .positional = "[model|cluster|plan|experiment] NAME|FILE",
+             .min_positional = 1,
+             .max_positional = 2,
+             .options = {{"devices", "N", "for cluster and plan: the first N devices"},
+                         {"batch", "N", "for model: the global batch; a Transformer's operators"},
+                         {"seq-len", "N", "for model: tokens of a Transformer's sample"},
+                         {"model", "NAME|FILE", "for plan: instead of the model it names"},
+                         {"cluster", "NAME|FILE", "for plan: instead of the one it names"},
+                         format_option()}},
+      run};
 }
 
 }  // namespace soapbox::runner

@@ -11,6 +11,8 @@
 #include "scenarios/runner/scenario_files.h"
 #include "sim/base/str.h"
 #include "sim/model/models.h"
+#include "sim/model/transformer_graph.h"
+#include "sim/model/transformers.h"
 #include "sim/simulate/simulate.h"
 #include "strategies/searcher.h"
 
@@ -20,16 +22,34 @@ namespace {
 using results::Table;
 
 void add_model(Table& table, const Model& model, std::string_view summary) {
-  table.add_row({model.name, model.graph.ops().size(), model.graph.parameter_count(),
+  table.add_row({model.name,
+                 {},
+                 {},
+                 model.graph.ops().size(),
+                 model.graph.parameter_count(),
                  model.graph.forward_flops().count() / 1e9 / static_cast<double>(model.batch),
-                 model.batch, summary});
+                 model.batch,
+                 summary});
 }
 
-// The model table, then the files.
+void add_transformer(Table& table, const TransformerRow& row) {
+  const Transformer stack = make_transformer(row);
+  int64_t hidden = 0;
+  for (const TransformerLayer& layer : stack.layers) hidden = std::max(hidden, layer.hidden);
+  const Result<Model> model = operator_graph(stack, 1);
+  table.add_row({row.name, stack.block_count(), hidden,
+                 model ? results::Cell(model->graph.ops().size()) : results::Cell(),
+                 stack.parameter_count(), stack.forward_flops_per_sample() / 1e9,
+                 row.batch_per_device, row.source});
+}
+
+// The model table, then that of Transformers, then the files.
 Result<Table> list_models() {
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
   Table table({{"name"},
+               {"layers"},
+               {"hidden"},
                {"operators"},
                {"parameters"},
                {"forward_gflops_per_sample", 2},
@@ -40,6 +60,7 @@ Result<Table> list_models() {
     if (!model) return model.error();
     add_model(table, *model, row.summary);
   }
+  for (const TransformerRow& row : transformer_table()) add_transformer(table, row);
   for (const std::string& name : scenarios->names(kModelFiles)) {
     const Result<Model> model = load_model(*scenarios, name, {});
     if (!model) return model.error();

@@ -4,11 +4,14 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <system_error>
 #include <vector>
 
 #include "sim/base/str.h"
 #include "sim/model/builder.h"
 #include "sim/model/models.h"
+#include "sim/model/transformer_graph.h"
+#include "sim/model/transformers.h"
 
 namespace soapbox::runner {
 namespace {

@@ -15,6 +15,7 @@ namespace soapbox::runner {
 
 // Of a global batch: beyond any training run, and iteration times stay below 106 days.
 inline constexpr int64_t kMostSamples = 1 << 24;
+inline constexpr int64_t kMostTokens = 1 << 30;  // of one sample
 
 // How many samples an iteration takes: so many altogether, or the model's own number for each
 // device.

@@ -145,6 +145,35 @@ TEST_F(Program, CheckSaysWhatIsInAnInput) {
   EXPECT_EQ(json::parse(experiment.output)["runs"], 36) << experiment.messages;
 }
 
+TEST_F(Program, TransformersAreModelsByNameAndByConfigFile) {
+  const Ran named = folder_.run({"check", "model", "llama2_7b", "--format", "json"});
+  EXPECT_EQ(json::parse(named.output)["parameters"], 6'738'415'616) << named.messages;
+  const std::string gpt2 =
+      R"({"model_type": "gpt2", "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024,
+          "vocab_size": 50257, "mystery": 1})";
+  folder_.file("config.json", gpt2);
+  const Ran config = folder_.run({"check", "./config.json", "--format", "json"});
+  EXPECT_EQ(json::parse(config.output)["parameters"], 124'439'808) << config.messages;
+  EXPECT_THAT(config.messages, HasSubstr("key 'mystery' (line 2) is not known"));
+  EXPECT_EQ(folder_.run({"check", "model", ".", "--format", "json"}).exit_code, 4);  // a name
+  const Ran folder = folder_.run({"check", "model", "./", "--format", "json"});
+  EXPECT_EQ(json::parse(folder.output)["parameters"], 124'439'808) << folder.messages;
+  const Ran longer =
+      folder_.run({"check", "model", "gpt2_small", "--seq-len", "2048", "--format", "json"});
+  EXPECT_EQ(json::parse(longer.output)["parameters"], 124'439'808 + 1024 * 768);
+  expect_refusal(folder_.run({"check", "model", "lenet", "--seq-len", "8"}), ExitCode::kUsage,
+                 "applies to Transformers only");
+}
+
+TEST_F(Program, TransformersAreSimulatedOperatorByOperator) {
+  const Ran ran = folder_.run({"simulate", "--model", "bert_huge", "--cluster", "dgx_a100",
+                               "--recipe", "data_parallel", "--format", "json"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.messages;
+  EXPECT_EQ(json::parse(ran.output)["batch"], 32);
+  expect_refusal(folder_.run({"simulate", "--model", "mixtral_8x7b", "--cluster", "dgx_a100"}),
+                 ExitCode::kBadInput, "tokens choose their experts at run time");
+}
+
 TEST_F(Program, UnknownWordsAreUsageErrors) {
   expect_refusal(folder_.run({"simulat"}), ExitCode::kUsage, "did you mean 'simulate'");
   expect_refusal(folder_.run(lenet({"simulate", "--devcies", "4"})), ExitCode::kUsage,
