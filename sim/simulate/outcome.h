@@ -13,8 +13,21 @@
 
 namespace soapbox {
 
+// What a device's memory holds.
+struct MemoryUse {
+  Bytes parameters;
+  Bytes gradients;
+  Bytes optimizer;    // moments and master weights
+  Bytes activations;  // kept for the backward pass
+  Bytes buffers;      // gathered parameters, what is recomputed, logits
+  Bytes total() const { return parameters + gradients + optimizer + activations + buffers; }
+};
+
 struct Report {
   Duration iteration_time;
+  // The 90 % interval of the true iteration time; zero where costs do not say.
+  Duration low;
+  Duration high;
   double samples_per_s = 0;
   double samples_per_s_per_device = 0;
   // Bytes moved by transfers, counted as the published figures count them: a parameter server's own
@@ -31,6 +44,13 @@ struct Report {
   }
   uint64_t tasks = 0;
   uint64_t events = 0;
+  // Transformer plans only: the peak of the device that needs most; FLOPs that the model asks for
+  // over the peak rate of all devices; the shares of an iteration, on average over the devices, in
+  // which none of their kernels runs because a pipeline fills or drains, and because of traffic.
+  MemoryUse memory;
+  double mfu = 0;
+  double bubble_fraction = 0;
+  Duration exposed_communication;
   std::string provenance;   // where the costs come from
   uint64_t trace_hash = 0;  // over every task's start and end: equal runs, equal hashes
 };

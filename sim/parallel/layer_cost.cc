@@ -1,0 +1,183 @@
+#include "sim/parallel/layer_cost.h"
+
+#include <algorithm>
+
+namespace soapbox {
+namespace {
+
+Duration scaled(Duration duration, double factor) {
+  return from_seconds(duration.seconds() * factor);
+}
+
+// Adds up the steps of a pass.
+class Pricer {
+ public:
+  Pricer(const LayerStrategy& strategy, const ParallelPlan& plan, const LayerPricing& pricing)
+      : plan_(plan), pricing_(pricing), layout_(strategy, pricing.devices_per_node) {}
+
+  // The steps for which `keep` holds.
+  template <typename Keep>
+  void append(const std::vector<Step>& steps, Keep keep, PassCost& pass, LayerCost& cost) {
+    std::vector<Price> prices(steps.size());
+    for (size_t i = 0; i < steps.size(); ++i) prices[i] = price(steps[i]);
+    Duration compute;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if (!keep(steps[i])) continue;
+      note(prices[i], cost);
+      const auto* exchange = std::get_if<Exchange>(&steps[i].what);
+      if (exchange == nullptr) {
+        compute += prices[i].time;
+        continue;
+      }
+      const Duration exposed = exposed_time(steps, prices, i, keep);
+      if (exposed == Duration()) continue;
+      pass.segments.push_back({compute, exposed, exchange->group});
+      compute = Duration();
+    }
+    if (compute > Duration()) pass.segments.push_back({compute, Duration(), RankGroup::kTensor});
+  }
+
+ private:
+  struct Price {
+    Duration time;
+    double low = 0;  // as shares of the time
+    double high = 0;
+    Provenance provenance = Provenance::kMeasured;
+  };
+
+  Price price(const Step& step) const {
+    if (const auto* kernel = std::get_if<Kernel>(&step.what)) {
+      const KernelTime known = pricing_.kernels.time(*kernel);
+      return {scaled(known.time, pricing_.factors.compute), known.low, known.high,
+              known.provenance};
+    }
+    const auto& exchange = std::get<Exchange>(step.what);
+    const CollectiveTime known = pricing_.groups.time(
+        exchange.op, Bytes(static_cast<int64_t>(exchange.bytes)), layout_.shape(exchange.group));
+    return {scaled(known.time, pricing_.factors.exchange), 1 - known.relative_low,
+            known.relative_high - 1, known.provenance};
+  }
+
+  static void note(const Price& price, LayerCost& cost) {
+    const double seconds = price.time.seconds();
+    cost.total_s += seconds;
+    cost.low_s += seconds * price.low;
+    cost.high_s += seconds * price.high;
+    cost.worst = std::max(cost.worst, price.provenance);
+  }
+
+  // What an exchange costs beyond the kernels that run meanwhile. Cut into as many parts as there
+  // are ranks, at least the first part is waited for.
+  template <typename Keep>
+  Duration exposed_time(const std::vector<Step>& steps, const std::vector<Price>& prices, size_t at,
+                        Keep keep) const {
+    const auto& exchange = std::get<Exchange>(steps[at].what);
+    Duration hidden;
+    for (size_t i = at + 1;
+         i < steps.size() && i <= at + static_cast<size_t>(exchange.hidden_behind); ++i) {
+      if (keep(steps[i])) hidden += prices[i].time;
+    }
+    Duration exposed = std::max(Duration(), prices[at].time - hidden);
+    if (!plan_.overlap_tensor || !exchange.beside_product || exchange.hidden_behind > 0) {
+      return exposed;
+    }
+    Duration product;
+    const auto consider = [&](size_t i) {
+      const auto* kernel = i < steps.size() ? std::get_if<Kernel>(&steps[i].what) : nullptr;
+      if (kernel != nullptr && kernel->kind == KernelKind::kGemm) {
+        product = std::max(product, prices[i].time);
+      }
+    };
+    consider(at + 1);
+    if (at > 0) consider(at - 1);
+    const int64_t parts = layout_.shape(exchange.group).ranks_per_node;
+    const Duration first = Duration(prices[at].time.picoseconds() / std::max<int64_t>(1, parts));
+    return std::max(first, exposed - product);
+  }
+
+  const ParallelPlan& plan_;
+  const LayerPricing& pricing_;
+  RankLayout layout_;
+};
+
+Duration collective(const LayerPricing& pricing, CollectiveOp op, double bytes,
+                    const GroupShape& shape) {
+  const CollectiveTime time = pricing.groups.time(op, Bytes(static_cast<int64_t>(bytes)), shape);
+  return scaled(time.time, pricing.factors.exchange);
+}
+
+// Gathering and reducing what the replicas share.
+DataCost price_data(const LayerWork& work, const LayerStrategy& strategy, const ParallelPlan& plan,
+                    const LayerPricing& pricing) {
+  const RankLayout layout(strategy, pricing.devices_per_node);
+  const auto parameter = static_cast<double>(size_bytes(plan.precision.parameters));
+  const auto gradient = static_cast<double>(size_bytes(plan.precision.gradients));
+  const auto dense = static_cast<double>(work.dense_parameters);
+  const auto experts = static_cast<double>(work.expert_parameters);
+  DataCost cost;
+  const bool sharded = strategy.zero_stage >= 1;
+  const auto reduce = [&](double count, const GroupShape& group) {
+    return collective(pricing, sharded ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce,
+                      count * gradient, group);
+  };
+  if (layout.replicas() > 1 && dense > 0) {
+    cost.reduce += reduce(dense, sharded ? layout.shard_group() : layout.replica_group());
+    if (sharded && layout.shard_count() < layout.replicas()) {
+      cost.reduce +=
+          collective(pricing, CollectiveOp::kAllReduce, dense * gradient / layout.shard_count(),
+                     layout.shard_replica_group());
+    }
+    if (sharded) {
+      cost.gather +=
+          collective(pricing, CollectiveOp::kAllGather, dense * parameter, layout.shard_group());
+    }
+  }
+  if (layout.expert_replicas() > 1 && experts > 0) {
+    cost.reduce += reduce(experts, layout.expert_replica_group());
+    if (sharded) {
+      cost.gather += collective(pricing, CollectiveOp::kAllGather, experts * parameter,
+                                layout.expert_replica_group());
+    }
+  }
+  return cost;
+}
+
+}  // namespace
+
+Duration PassCost::compute() const {
+  Duration sum;
+  for (const Segment& segment : segments) sum += segment.compute;
+  return sum;
+}
+
+Duration PassCost::total() const {
+  Duration sum = compute();
+  for (const Segment& segment : segments) sum += segment.exchange;
+  return sum;
+}
+
+LayerCost price_layer(const LayerWork& work, const LayerStrategy& strategy,
+                      const ParallelPlan& plan, const LayerPricing& pricing) {
+  LayerCost cost;
+  Pricer pricer(strategy, plan, pricing);
+  const auto all = [](const Step&) { return true; };
+  const auto inputs = [](const Step& step) { return !step.weight_gradient; };
+  const auto weights = [](const Step& step) { return step.weight_gradient; };
+  pricer.append(work.forward, all, cost.forward, cost);
+  pricer.append(work.recompute, all, cost.backward, cost);
+  if (pricing.split_backward) {
+    pricer.append(work.backward, inputs, cost.backward, cost);
+    pricer.append(work.backward, weights, cost.weight, cost);
+  } else {
+    pricer.append(work.backward, all, cost.backward, cost);
+  }
+  const Duration overhead = pricing.factors.layer_overhead;
+  if (overhead > Duration()) {
+    cost.forward.segments.push_back({overhead, Duration(), RankGroup::kTensor});
+    cost.backward.segments.push_back({overhead, Duration(), RankGroup::kTensor});
+  }
+  cost.data = price_data(work, strategy, plan, pricing);
+  return cost;
+}
+
+}  // namespace soapbox

@@ -1,0 +1,107 @@
+#include "sim/parallel/parallel_memory.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace soapbox {
+namespace {
+
+// Of the states of one layer.
+struct States {
+  double parameters = 0;
+  double gradients = 0;
+  double optimizer = 0;
+  double gathered = 0;  // parameters and gradients of the whole layer, with zero 3
+};
+
+States states_of(const StageCosts& costs, size_t layer) {
+  const LayerStrategy& strategy = costs.plan.strategy(layer);
+  const Precision& precision = costs.plan.precision;
+  const RankLayout layout = costs.layout(layer);
+  const double p = static_cast<double>(size_bytes(precision.parameters));
+  const double g = static_cast<double>(size_bytes(precision.gradients));
+  const double o = precision.parameters == DataType::kFp32 ? 8 : 12;
+  States states;
+  const auto add = [&](double count, int32_t shards) {
+    const auto share = [&](int32_t from_stage) {
+      return strategy.zero_stage >= from_stage ? count / shards : count;
+    };
+    states.parameters += share(3) * p;
+    states.gradients += share(2) * g;
+    states.optimizer += share(1) * o;
+    if (strategy.zero_stage == 3) states.gathered += count * (p + p);
+  };
+  add(static_cast<double>(costs.work[layer].dense_parameters), layout.shard_count());
+  add(static_cast<double>(costs.work[layer].expert_parameters), layout.expert_replicas());
+  return states;
+}
+
+Bytes whole(double bytes) {
+  return Bytes(std::llround(bytes));
+}
+
+StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_t stage,
+                         const PipelineShape& shape) {
+  StageMemory memory;
+  States total;
+  double gathered = 0;
+  std::vector<double> kept(static_cast<size_t>(shape.chunks_per_stage));
+  std::vector<double> transient(kept.size());
+  for (int32_t chunk = 0; chunk < shape.chunks_per_stage; ++chunk) {
+    const int32_t position = shape.position(stage, chunk);
+    const auto c = static_cast<size_t>(chunk);
+    for (size_t l = costs.first_layer(position); l < costs.last_layer(position); ++l) {
+      const States states = states_of(costs, l);
+      total.parameters += states.parameters;
+      total.gradients += states.gradients;
+      total.optimizer += states.optimizer;
+      gathered = std::max(gathered, 2 * states.gathered);
+      kept[c] += static_cast<double>(costs.work[l].kept_bytes);
+      transient[c] = std::max(transient[c], static_cast<double>(costs.work[l].transient_bytes));
+    }
+  }
+  const PassKind freeing =
+      splits_backward(shape.schedule) ? PassKind::kWeight : PassKind::kBackward;
+  double held = 0;
+  double peak_held = 0;
+  double peak_transient = 0;
+  for (const Pass& pass : order.stages[static_cast<size_t>(stage)]) {
+    const auto c = static_cast<size_t>(pass.chunk);
+    if (pass.kind == PassKind::kForward) held += kept[c];
+    const double beside = pass.kind == PassKind::kBackward ? transient[c] : 0;
+    if (held + beside > peak_held + peak_transient) {
+      peak_held = held;
+      peak_transient = beside;
+    }
+    if (pass.kind == freeing) held -= kept[c];
+    memory.after_pass.push_back(
+        whole(total.parameters + total.gradients + total.optimizer + gathered + held));
+  }
+  memory.peak.parameters = whole(total.parameters);
+  memory.peak.gradients = whole(total.gradients);
+  memory.peak.optimizer = whole(total.optimizer);
+  memory.peak.activations = whole(peak_held);
+  memory.peak.buffers = whole(peak_transient + gathered);
+  return memory;
+}
+
+}  // namespace
+
+std::vector<StageMemory> memory_of(const StageCosts& costs, const PassOrder& order) {
+  std::vector<StageMemory> stages;
+  const PipelineShape shape = costs.pipeline();
+  for (int32_t stage = 0; stage < shape.stages; ++stage) {
+    stages.push_back(stage_memory(costs, order, stage, shape));
+  }
+  return stages;
+}
+
+size_t fullest_stage(const std::vector<StageMemory>& stages) {
+  size_t fullest = 0;
+  for (size_t i = 1; i < stages.size(); ++i) {
+    if (stages[i].peak.total() > stages[fullest].peak.total()) fullest = i;
+  }
+  return fullest;
+}
+
+}  // namespace soapbox

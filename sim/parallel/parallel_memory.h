@@ -1,0 +1,32 @@
+// Memory of a Transformer plan: what each stage's devices hold, when it is most, and of what.
+//
+// States, in bytes per parameter with p, g and o bytes for the parameter, its gradient and the
+// optimiser (12 with 16-bit parameters: fp32 master weight and Adam's two moments; 8 with fp32),
+// over s sharding ranks (Rajbhandari et al. 2020):
+//   zero 0  p + g + o      zero 1  p + g + o / s      zero 2  p + (g + o) / s
+//   zero 3  (p + g + o) / s, and two gathered layers
+// Activations follow the passes of the schedule: a forward pass adds what its layers keep
+// (layer_work.h), the last pass that needs it frees it, and while a backward pass runs the largest
+// of its layers' transients is held.
+#pragma once
+
+#include <vector>
+
+#include "sim/parallel/pass_order.h"
+#include "sim/parallel/stage_costs.h"
+#include "sim/simulate/outcome.h"
+
+namespace soapbox {
+
+// Memory of one device of a stage over the passes of its schedule.
+struct StageMemory {
+  MemoryUse peak;                 // when it is most
+  std::vector<Bytes> after_pass;  // held after each pass of the order
+};
+
+std::vector<StageMemory> memory_of(const StageCosts& costs, const PassOrder& order);
+
+// The stage that needs most.
+size_t fullest_stage(const std::vector<StageMemory>& stages);
+
+}  // namespace soapbox
