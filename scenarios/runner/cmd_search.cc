@@ -1,4 +1,4 @@
-// soapbox search: one searcher on one problem.
+// soapbox search: one searcher, or one planner, on one problem.
 #include <limits>
 
 #include "results/store.h"
@@ -6,6 +6,7 @@
 #include "scenarios/runner/execution.h"
 #include "scenarios/runner/interrupt.h"
 #include "scenarios/runner/output_file.h"
+#include "scenarios/runner/planner_search.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/progress.h"
 #include "scenarios/runner/run_record.h"
@@ -75,6 +76,16 @@ Status store_run(results::Store& store, const results::RunRow& row, const Consol
 }
 
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {
+  if (strategies::uniap::is_planner(arguments.text_or("method", ""))) {
+    return run_planner_search(arguments, console);
+  }
+  for (const Option& option : planner_options()) {
+    if (arguments.has(option.name)) {
+      return usage_error(str_cat("--", option.name,
+                                 " is for planners: alpa, galvatron, inter_only, "
+                                 "intra_only, megatron, miqp"));
+    }
+  }
   const Result<SearchOptions> options = read_options(arguments);
   if (!options) return options.error();
   const Result<ScenarioFolder> scenarios = find_scenarios();
@@ -130,6 +141,15 @@ CommandRow search_command() {
        {"db", "FILE", "store the run in this database; made if absent"},
        {"out", "FILE", "write the best plan as JSON"},
        format_option()});
+  const std::vector<Option> planners = planner_options();
+  syntax.options.insert(syntax.options.end(), planners.begin(), planners.end());
+  syntax.details =
+      "Searchers propose plans of single operators and simulate each. Planners (alpa, galvatron, "
+      "inter_only, intra_only, megatron, miqp) cut a Transformer into pipeline stages and choose "
+      "tensor, data and sharded parallelism for every layer, from tables of costs.\n\n"
+      "Switches of --set: gradient_sync=once|inside, transfers=communication_stage|compute_stage, "
+      "backward=profiled|twice_forward, memory=gpipe|1f1b, overlap=slowed|none, "
+      "gathers=prefetched|exposed, compute_slowdown=F, traffic_slowdown=F.";
   return {"search", "Searches for the fastest plan.", std::move(syntax), run};
 }
 

@@ -42,8 +42,12 @@ double traffic_time(const TableOptions& options, const LayerSeconds& s, int64_t 
   const double exposed = overlapped(options, s.gradient, backward) - backward;
   const double times =
       options.gradient_sync == GradientSync::kOnce ? 1 / static_cast<double>(microbatches) : 1.0;
-  return s.tensor_forward + s.tensor_backward + s.gather_forward + s.gather_backward +
-         exposed * times;
+  double gathers = s.gather_forward + s.gather_backward;
+  if (options.gathers == Gathers::kPrefetched) {
+    gathers = overlapped(options, s.gather_forward, s.forward) - s.forward +
+              overlapped(options, s.gather_backward, backward) - backward;
+  }
+  return s.tensor_forward + s.tensor_backward + gathers + (exposed + s.update) * times;
 }
 
 void fill_layers(const LayerCosts& costs, const TableOptions& options, int64_t samples,
@@ -127,11 +131,13 @@ Status set_option(TableOptions& options, std::string_view name, std::string_view
   }
   if (name == "memory") return choose(options.memory, name, value, Values{"gpipe", "1f1b"});
   if (name == "overlap") return choose(options.overlap, name, value, Values{"none", "slowed"});
+  if (name == "gathers")
+    return choose(options.gathers, name, value, Values{"prefetched", "exposed"});
   if (name == "compute_slowdown") return read_factor(options.compute_slowdown, name, value);
   if (name == "traffic_slowdown") return read_factor(options.traffic_slowdown, name, value);
-  const std::vector<std::string> names = {"gradient_sync",   "transfers", "backward",
-                                          "memory",          "overlap",   "compute_slowdown",
-                                          "traffic_slowdown"};
+  const std::vector<std::string> names = {"gradient_sync",    "transfers",       "backward",
+                                          "memory",           "overlap",         "gathers",
+                                          "compute_slowdown", "traffic_slowdown"};
   return bad_input(unknown_name("switch", name, names));
 }
 
@@ -152,7 +158,7 @@ CostTables build_tables(const LayerCosts& costs, const TableOptions& options, in
     spread_transfers(costs, samples, tables);
   }
   for (int32_t i = 0; i < stages; ++i) {
-    tables.limit.push_back(costs.memory_limit());
+    tables.limit.push_back(costs.memory_limit(samples, stages));
     tables.in_flight.push_back(options.memory == PipelineMemory::kGPipe
                                    ? microbatches
                                    : std::min<int64_t>(stages - i, microbatches));

@@ -1,7 +1,7 @@
 // From the costs of layers to the tables of UniAP's optimisation. Where the paper leaves open what
 // a term contains, a named switch says it.
 //
-//   A[u, k] = F + B' + T + G + gradient share
+//   A[u, k] = F + B' + T + G + (gradients + update) share
 //
 // with F the forward pass, B' the backward pass together with what is overlapped with it, T the
 // tensor-parallel collectives and G the gathers of sharded parameters.
@@ -38,12 +38,17 @@ enum class PipelineMemory : uint8_t { kGPipe, k1F1B };
 //            Galvatron's form
 enum class Overlap : uint8_t { kNone, kSlowed };
 
+// Sharded parameters are fetched while the layer before computes, or before the layer may start
+// (Galvatron).
+enum class Gathers : uint8_t { kPrefetched, kExposed };
+
 struct TableOptions {
   GradientSync gradient_sync = GradientSync::kOnce;
   Transfers transfers = Transfers::kCommunicationStage;
   Backward backward = Backward::kProfiled;
   PipelineMemory memory = PipelineMemory::kGPipe;
   Overlap overlap = Overlap::kSlowed;
+  Gathers gathers = Gathers::kPrefetched;
   double compute_slowdown = 1.0;  // while gradients are reduced
   double traffic_slowdown = 1.0;
 };

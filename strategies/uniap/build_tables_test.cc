@@ -31,6 +31,7 @@ TEST(BuildTables, GradientsCountOnceOrInEveryMicrobatch) {
   Fixture f;
   f.options.overlap = Overlap::kNone;
   EXPECT_DOUBLE_EQ(f.compute(0), 1 + 3 + 4.0 / 4);  // 4 s of gradients, a quarter to each of four
+  f.options.gathers = Gathers::kExposed;
   EXPECT_DOUBLE_EQ(f.compute(1), 1 + 3 + 1 + 4.0 / 4);
   EXPECT_DOUBLE_EQ(f.compute(2), 1 + 3 + 0.5);
   f.options.gradient_sync = GradientSync::kInside;
@@ -49,6 +50,14 @@ TEST(BuildTables, OverlapHidesGradientsBehindTheBackwardPass) {
   f.options.compute_slowdown = 2;
   f.options.traffic_slowdown = 1.25;
   EXPECT_DOUBLE_EQ(f.compute(0), 1 + 5 + 0.5);
+}
+
+TEST(BuildTables, PrefetchedParametersCostWhatComputingDoesNotHide) {
+  Fixture f;
+  f.options.gradient_sync = GradientSync::kInside;
+  EXPECT_DOUBLE_EQ(f.compute(1), f.compute(0));  // 0.5 s behind 1 s and 3 s
+  f.options.overlap = Overlap::kNone;
+  EXPECT_DOUBLE_EQ(f.compute(1), f.compute(0) + 1);
 }
 
 TEST(BuildTables, BackwardIsProfiledOrTwiceTheForward) {

@@ -40,7 +40,6 @@ LayerBytes leanest_parts(const CostTables& tables, size_t stage, size_t first, s
     const LayerBytes& layer = tables.memory[tables.at(u, best)];
     parts.states += layer.states;
     parts.activation += layer.activation * tables.in_flight[stage];
-    parts.transient += layer.transient;
   }
   return parts;
 }
@@ -105,7 +104,7 @@ std::vector<Strategy> stage_strategies(int32_t devices) {
 
 Bytes CostTables::layer_bytes(size_t layer, size_t strategy, size_t stage) const {
   const LayerBytes& bytes = memory[at(layer, strategy)];
-  return bytes.states + bytes.activation * in_flight[stage] + bytes.transient;
+  return bytes.states + bytes.activation * in_flight[stage];
 }
 
 size_t chain_edge(const CostTables& tables, size_t u) {
@@ -201,7 +200,7 @@ std::optional<Shortage> shortage(const CostTables& tables) {
                    .first_layer = begin[i],
                    .last_layer = last,
                    .parts = parts,
-                   .needed = parts.states + parts.activation + parts.transient,
+                   .needed = parts.states + parts.activation,
                    .limit = tables.limit[i]};
     if (stage.needed <= stage.limit) continue;
     if (!worst || stage.needed - stage.limit > worst->needed - worst->limit) worst = stage;
@@ -215,8 +214,8 @@ std::string Shortage::to_string() const {
   }
   return str_cat("stage ", stage, " (layers ", first_layer, " to ", last_layer, ") needs ",
                  gigabytes(needed), " of ", gigabytes(limit), ": states ", gigabytes(parts.states),
-                 ", activations ", gigabytes(parts.activation), ", transient ",
-                 gigabytes(parts.transient), ", with every layer under its leanest strategy");
+                 ", activations ", gigabytes(parts.activation),
+                 ", with every layer under its leanest strategy");
 }
 
 }  // namespace soapbox::strategies::uniap

@@ -47,7 +47,6 @@ struct Edge {
 struct LayerBytes {
   Bytes states;      // parameters, gradients, optimiser
   Bytes activation;  // of one micro-batch, kept until its backward pass
-  Bytes transient;   // while the layer runs, once per stage: gathered parameters, logits
   friend bool operator==(const LayerBytes&, const LayerBytes&) = default;
 };
 
@@ -67,15 +66,15 @@ struct CostTables {
   std::vector<double> reshard_s;        // [edge][from strategy][to strategy], within a stage
   std::vector<double> reshard_cross_s;  // the same, from one stage to the next
 
-  std::vector<Bytes> limit;        // [stage], of what a device may hold
+  std::vector<Bytes> limit;  // [stage]: what a device may hold, all but what comes and goes with
+                             // single layers (gathered parameters, buffers)
   std::vector<int64_t> in_flight;  // [stage] micro-batches whose activations are kept at once
 
   size_t at(size_t layer, size_t strategy) const { return layer * strategies.size() + strategy; }
   size_t at(size_t edge, size_t from, size_t to) const {
     return (edge * strategies.size() + from) * strategies.size() + to;
   }
-  // What a layer adds to a device of `stage`. A stage's largest transient counts once; to keep the
-  // constraint linear, as in the paper, every layer carries its own.
+  // What a layer adds to a device of `stage`.
   Bytes layer_bytes(size_t layer, size_t strategy, size_t stage) const;
 };
 

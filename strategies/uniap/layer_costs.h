@@ -21,6 +21,7 @@ struct LayerSeconds {
   // Gradients over the data ranks, once where they are accumulated; overlapped with the backward
   // pass as far as it goes.
   double gradient = 0;
+  double update = 0;  // of the parameters, once per iteration
 };
 
 class LayerCosts {
@@ -31,7 +32,9 @@ class LayerCosts {
   virtual std::string layer_name(size_t layer) const = 0;
   virtual std::vector<Edge> edges() const = 0;  // sorted, (u, u + 1) among them
   virtual int32_t device_count() const = 0;
-  virtual Bytes memory_limit() const = 0;  // of a device, what runtimes keep for themselves off
+  // Of a device, without what runtimes keep for themselves and what single layers need while they
+  // run.
+  virtual Bytes memory_limit(int64_t samples, int32_t stages) const = 0;
 
   // All for a micro-batch of `samples` on one of `stages` stages. `allowed`: whether the layer can
   // be split so, dp | samples included; the others are asked only then.

@@ -46,7 +46,7 @@ Result<miqp::Instance> to_instance(const CostTables& tables) {
     const bool allowed = tables.allowed[entry] != 0;
     const LayerBytes& bytes = tables.memory[entry];
     real.compute.push_back(allowed ? tables.compute_s[entry] : never);
-    real.memory.push_back(allowed ? (bytes.states + bytes.transient).as_double() : never);
+    real.memory.push_back(allowed ? bytes.states.as_double() : never);
     real.memory_per_microbatch.push_back(allowed ? bytes.activation.as_double() : 0);
   }
   for (const Bytes limit : tables.limit) real.memory_limit.push_back(limit.as_double());

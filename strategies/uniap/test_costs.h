@@ -22,7 +22,7 @@ class RoundCosts : public LayerCosts {
     return chain;
   }
   int32_t device_count() const override { return devices_; }
-  Bytes memory_limit() const override { return limit_; }
+  Bytes memory_limit(int64_t /*samples*/, int32_t /*stages*/) const override { return limit_; }
   bool allowed(size_t /*layer*/, const Strategy& s, int64_t samples) const override {
     return samples % s.dp == 0;
   }
@@ -38,7 +38,7 @@ class RoundCosts : public LayerCosts {
   LayerBytes bytes(size_t /*layer*/, const Strategy& s, int64_t samples,
                    int32_t /*stages*/) const override {
     const int64_t shards = s.tp * (s.fsdp ? s.dp : 1);
-    return {mebibytes(80 / shards), mebibytes(10 * samples / s.tp / s.dp), Bytes()};
+    return {mebibytes(80 / shards), mebibytes(10 * samples / s.tp / s.dp)};
   }
   double reshard(const Edge& /*edge*/, const Strategy& from, const Strategy& to,
                  int64_t /*samples*/, int32_t /*stages*/) const override {

@@ -24,8 +24,7 @@ void add_layers(const TableSpec& spec, Rng& rng, CostTables& tables) {
       tables.compute_s.push_back(8 / speed);
       tables.communication_s.push_back(rng.uniform());
       const auto mb = static_cast<int64_t>(20 * speed);
-      tables.memory.push_back({mebibytes(mb), mebibytes(1 + static_cast<int64_t>(rng.below(5))),
-                               mebibytes(static_cast<int64_t>(rng.below(3)))});
+      tables.memory.push_back({mebibytes(mb), mebibytes(1 + static_cast<int64_t>(rng.below(5)))});
     }
   }
 }

@@ -1,0 +1,255 @@
+#include "scenarios/runner/planner_search.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "scenarios/runner/cluster_file.h"
+#include "scenarios/runner/output_file.h"
+#include "scenarios/runner/problem.h"
+#include "scenarios/runner/record.h"
+#include "sim/base/str.h"
+#include "sim/model/transformers.h"
+
+namespace soapbox::runner {
+namespace {
+
+namespace uniap = strategies::uniap;
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kMostBatch = 1 << 24;
+// Of the searchers that see a simulator; a planner has no use for them.
+constexpr std::array<std::string_view, 6> kSearcherOptions = {"budget",     "seed", "sync",
+                                                              "simulation", "db",   "network"};
+
+// What UniAP's evaluation used: fp32 for encoders, 16 bits for decoder-only models, whose attention
+// is fused.
+void default_precision(const TransformerRow& row, uniap::TransformerCostsOptions& costs) {
+  const bool decoder = std::holds_alternative<GptShape>(row.shape);
+  costs.precision = *parse_precision(decoder ? "fp16" : "fp32");
+  costs.flash_attention = decoder;
+}
+
+// "--set gradient_sync=inside,memory=1f1b"
+Status read_switches(const std::string& text, uniap::TableOptions& options) {
+  size_t begin = 0;
+  while (begin <= text.size()) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string part = text.substr(begin, end - begin);
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos) {
+      return usage_error(str_cat("--set: '", shown(part), "' is not SWITCH=VALUE"));
+    }
+    const Status set = uniap::set_option(options, part.substr(0, equals), part.substr(equals + 1));
+    if (!set) return usage_error(str_cat("--set: ", set.error().message));
+    begin = end + 1;
+  }
+  return ok();
+}
+
+Result<int64_t> read_global_batch(const Arguments& arguments) {
+  const auto global = arguments.whole_number("global-batch", 1, kMostBatch);
+  if (!global) return global.error();
+  const auto batch = arguments.whole_number("batch", 1, kMostBatch);
+  if (!batch) return batch.error();
+  if (*global && *batch && **global != **batch) {
+    return usage_error("--batch and --global-batch are the same thing: give one");
+  }
+  if (!*global && !*batch) return usage_error("a planner needs --global-batch N");
+  return *global ? **global : **batch;
+}
+
+Status read_precision(const Arguments& arguments, const std::string& model,
+                      uniap::TransformerCostsOptions& costs) {
+  const Result<const TransformerRow*> row = find_transformer(model);
+  if (!row) return row.error();
+  default_precision(**row, costs);
+  if (const std::optional<std::string> text = arguments.text("precision")) {
+    const Result<Precision> precision = parse_precision(*text);
+    if (!precision) return usage_error(str_cat("--precision: ", precision.error().message));
+    costs.precision = *precision;
+    costs.flash_attention = precision->compute != DataType::kFp32;
+  }
+  if (const std::optional<std::string> text = arguments.text("cross-attention")) {
+    if (*text != "chain" && *text != "hub") {
+      return usage_error(str_cat("--cross-attention '", shown(*text), "' is not chain or hub"));
+    }
+    costs.cross_attention =
+        *text == "hub" ? uniap::CrossAttention::kHub : uniap::CrossAttention::kAlongChain;
+  }
+  return ok();
+}
+
+std::string stage_text(const uniap::CostTables& tables, const uniap::Assignment& a, size_t stage) {
+  std::string text;
+  for (size_t u = a.stage_begin[stage]; u < a.stage_end(stage);) {
+    size_t run = u;
+    while (run < a.stage_end(stage) && a.strategy[run] == a.strategy[u]) ++run;
+    if (!text.empty()) text += ", ";
+    text += str_cat(run - u, " x ", to_string(tables.strategies[a.strategy[u]]));
+    u = run;
+  }
+  return text;
+}
+
+std::string plan_text(const uniap::UnifiedPlan& plan) {
+  std::string text;
+  for (size_t i = 0; i < plan.assignment.stage_begin.size(); ++i) {
+    text += str_cat(i > 0 ? " | " : "", stage_text(plan.tables, plan.assignment, i));
+  }
+  return text;
+}
+
+Json layers_json(const uniap::UnifiedPlan& plan) {
+  Json layers = Json::array();
+  const uniap::Assignment& a = plan.assignment;
+  for (size_t i = 0; i < a.stage_begin.size(); ++i) {
+    for (size_t u = a.stage_begin[i]; u < a.stage_end(i); ++u) {
+      const uniap::Strategy& s = plan.tables.strategies[a.strategy[u]];
+      layers.push_back({{"layer", u}, {"stage", i}, {"tp", s.tp}, {"dp", s.dp}, {"fsdp", s.fsdp}});
+    }
+  }
+  return layers;
+}
+
+// The fields that a table shows, too; the layers follow.
+Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcome) {
+  const uniap::UnifiedOutcome& unified = outcome.unified;
+  const auto& best = unified.best;
+  Record record;
+  record.add("model", outcome.model.name);
+  record.add("cluster", outcome.cluster.name());
+  record.add("devices", outcome.cluster.device_count());
+  record.add("global_batch", spec.global_batch);
+  record.add("method", spec.method);
+  record.add("feasible", best.has_value());
+  record.add("objective_s", best ? results::Cell(best->objective.total_s) : results::Cell());
+  record.add("bound_s", unified.bound_s > 0 ? results::Cell(unified.bound_s) : results::Cell());
+  record.add("gap", best && unified.bound_s > 0 ? results::Cell(unified.gap()) : results::Cell());
+  record.add("proven", unified.proven);
+  record.add("pp", best ? results::Cell(best->tables.stages) : results::Cell());
+  record.add("microbatches", best ? results::Cell(best->tables.microbatches) : results::Cell());
+  record.add("plan", best ? results::Cell(plan_text(*best)) : results::Cell());
+  record.add("cells", unified.cells.size());
+  record.add("solver", unified.solver);
+  record.add("labels", unified.labels);
+  record.add("table_cpu_s", unified.table_cpu_s);
+  record.add("search_cpu_s", unified.search_cpu_s);
+  record.add("failure", best ? results::Cell() : results::Cell(to_string(unified.failure)));
+  record.add("infeasible_reason",
+             best ? results::Cell() : results::Cell(unified.infeasible_reason));
+  return record;
+}
+
+std::string render(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcome,
+                   results::Format format) {
+  const Record record = summary(spec, outcome);
+  if (format != results::Format::kJson && format != results::Format::kJsonl) {
+    return record.render(format);
+  }
+  Json json = Json::parse(record.render(results::Format::kJson));
+  json["strategy_by_layer"] = nullptr;
+  if (outcome.unified.best) json["strategy_by_layer"] = layers_json(*outcome.unified.best);
+  return json.dump(format == results::Format::kJson ? 2 : -1) + "\n";
+}
+
+}  // namespace
+
+std::vector<Option> planner_options() {
+  return {
+      {"global-batch", "N", "planners: samples per iteration, all devices together"},
+      {"pp", "N", "planners: only this many pipeline stages (default: every divisor)"},
+      {"microbatches", "N", "planners: only this many micro-batches (default: every divisor)"},
+      {"precision", "NAME", "planners: fp32, tf32, bf16, fp16 or fp8 (default: as published)"},
+      {"cross-attention", "WAY", "planners: the encoder's output goes by chain (default) or hub"},
+      {"set", "SWITCH=VALUE,...", "planners: what the cost tables contain; see below"},
+      {"cpu-limit", "S", "planners: CPU seconds for each pp and micro-batch count (default 60)"}};
+}
+
+Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
+  for (const std::string_view option : kSearcherOptions) {
+    if (arguments.has(option)) return usage_error(str_cat("--", option, " is not for planners"));
+  }
+  PlannerSearchSpec spec;
+  for (auto [text, option] : {std::pair(&spec.method, "method"), std::pair(&spec.model, "model"),
+                              std::pair(&spec.cluster, "cluster")}) {
+    const Result<std::string> value = arguments.required(option);
+    if (!value) return value.error();
+    *text = *value;
+  }
+  const Result<std::optional<int64_t>> devices = read_devices(arguments);
+  if (!devices) return devices.error();
+  spec.devices = *devices;
+  const Result<int64_t> batch = read_global_batch(arguments);
+  if (!batch) return batch.error();
+  spec.global_batch = *batch;
+  const auto stages = arguments.whole_number("pp", 1, 1 << 20);
+  if (!stages) return stages.error();
+  if (*stages) spec.stages = static_cast<int32_t>(**stages);
+  const auto microbatches = arguments.whole_number("microbatches", 1, kMostBatch);
+  if (!microbatches) return microbatches.error();
+  spec.microbatches = *microbatches;
+  const auto limit = arguments.whole_number("cpu-limit", 1, 1 << 20);
+  if (!limit) return limit.error();
+  spec.cpu_limit_s = static_cast<double>(limit->value_or(60));
+  const Status precision = read_precision(arguments, spec.model, spec.costs);
+  if (!precision) return precision.error();
+  if (const std::optional<std::string> text = arguments.text("set")) {
+    const Status switches = read_switches(*text, spec.tables);
+    if (!switches) return switches.error();
+  }
+  return spec;
+}
+
+Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
+  const Result<const uniap::PlannerRow*> planner = uniap::find_planner(spec.method);
+  if (!planner) return planner.error();
+  const Result<const TransformerRow*> row = find_transformer(spec.model);
+  if (!row) return row.error();
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  std::optional<size_t> devices;
+  if (spec.devices) devices = static_cast<size_t>(*spec.devices);
+  Result<Cluster> cluster = load_cluster(*scenarios, spec.cluster, devices);
+  if (!cluster) return cluster.error();
+  if (cluster->hardware().size() != 1) {
+    return bad_input(str_cat("cluster ", cluster->name(), " has ", cluster->hardware().size(),
+                             " kinds of devices; planners take clusters of one kind"));
+  }
+  if (spec.stages && static_cast<int64_t>(cluster->device_count()) % *spec.stages != 0) {
+    return usage_error(str_cat("--pp ", *spec.stages, " does not divide the ",
+                               cluster->device_count(), " devices"));
+  }
+  if (spec.microbatches && spec.global_batch % *spec.microbatches != 0) {
+    return usage_error(str_cat("--microbatches ", *spec.microbatches,
+                               " does not divide the global batch of ", spec.global_batch));
+  }
+  const Result<KernelCosts> kernels =
+      KernelCosts::make(cluster->hardware()[HardwareId(0)], nullptr);
+  if (!kernels) return kernels.error();
+  PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster), {}};
+  const GroupCosts groups = GroupCosts::make(outcome.cluster, nullptr);
+  const uniap::TransformerCosts costs(outcome.model, outcome.cluster, *kernels, groups, spec.costs);
+  outcome.unified = uniap::unified_search({.costs = costs,
+                                           .options = spec.tables,
+                                           .global_batch = spec.global_batch,
+                                           .planner = **planner,
+                                           .cpu_limit_s = spec.cpu_limit_s,
+                                           .stages = spec.stages,
+                                           .microbatches = spec.microbatches});
+  return outcome;
+}
+
+Result<CommandResult> run_planner_search(const Arguments& arguments, const Console& /*console*/) {
+  const Result<results::Format> format = read_format(arguments);
+  if (!format) return format.error();
+  const Result<PlannerSearchSpec> spec = read_planner_options(arguments);
+  if (!spec) return spec.error();
+  const Result<PlannerSearchOutcome> outcome = planner_search(*spec);
+  if (!outcome) return outcome.error();
+  CommandResult result{render(*spec, *outcome, *format)};
+  if (!outcome->unified.best) result.exit_code = ExitCode::kInfeasible;
+  return result;
+}
+
+}  // namespace soapbox::runner
