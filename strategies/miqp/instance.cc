@@ -304,7 +304,7 @@ Result<Instance> quantise(const RealInstance& real) {
   const double memory =
       std::max({sum_of_largest(states, block), c * sum_of_largest(activations, block), limit});
   // Sums of two such tables stay exact in a double.
-  in.memory_exponent = exponent_for(memory, 0x1.0p50);
+  in.memory_exponent = exponent_for(memory, 0x1.0p49);
   in.compute = to_units(real.compute, in.time_exponent, Rounding::kNearest);
   in.reshard = to_units(real.reshard, in.time_exponent, Rounding::kNearest);
   in.reshard_cross = to_units(real.reshard_cross, in.time_exponent, Rounding::kNearest);

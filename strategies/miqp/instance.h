@@ -34,7 +34,7 @@ inline constexpr int64_t kNotAllowed = std::numeric_limits<int64_t>::max();
 // Sums over all layers and edges of the largest entries stay below this: exact in a double with
 // room for what solvers add to them.
 inline constexpr int64_t kMostTime = int64_t{1} << 48;
-inline constexpr int64_t kMostMemory = int64_t{1} << 56;
+inline constexpr int64_t kMostMemory = int64_t{1} << 51;
 // The objective, microbatches included.
 inline constexpr int64_t kMostObjective = int64_t{1} << 61;
 

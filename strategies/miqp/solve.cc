@@ -6,12 +6,14 @@
 
 #include "sim/base/str.h"
 #include "strategies/miqp/brute.h"
+#include "strategies/miqp/exact.h"
 
 namespace soapbox::miqp {
 namespace {
 
 constexpr std::array kSolvers = {
     SolverRow{"brute", "every assignment: for instances of a few layers", solve_brute},
+    SolverRow{"exact", "branch and bound over the bottleneck, with proof", solve_exact},
 };
 
 }  // namespace

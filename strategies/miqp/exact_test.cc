@@ -1,0 +1,84 @@
+// The exact solver against the oracles.
+#include "strategies/miqp/exact.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "strategies/miqp/brute.h"
+#include "strategies/miqp/pareto.h"
+#include "strategies/miqp/test_instances.h"
+
+namespace soapbox::miqp {
+namespace {
+
+// Hundreds by default; SOAPBOX_MIQP_FUZZ=20 makes it twenty times as many.
+uint64_t rounds(uint64_t usual) {
+  const char* const more = std::getenv("SOAPBOX_MIQP_FUZZ");
+  return usual * (more ? std::strtoull(more, nullptr, 10) : 1);
+}
+
+InstanceSpec random_spec(Rng& rng, size_t most_layers, size_t most_strategies) {
+  InstanceSpec spec;
+  spec.family = static_cast<Family>(rng.below(4));
+  spec.layers = 1 + rng.below(static_cast<uint32_t>(most_layers));
+  spec.strategies = 1 + rng.below(static_cast<uint32_t>(most_strategies));
+  spec.stages = 1 + rng.below(4);
+  constexpr int64_t kMicrobatches[] = {1, 2, 4, 16, 64};
+  spec.microbatches = kMicrobatches[rng.below(5)];
+  spec.noise = 0.3 * rng.uniform();
+  spec.tightness = rng.uniform() * 0.8;
+  spec.forbidden = rng.below(3) == 0;
+  spec.uneven = rng.below(3) == 0;
+  if (rng.below(4) == 0) spec.memory_model = MemoryModel::kOneForward;
+  return spec;
+}
+
+void expect_valid(const Instance& in, const Solution& solution) {
+  if (solution.status != SolveStatus::kOptimal) return;
+  ASSERT_TRUE(solution.plan);
+  const Result<Cost> cost = cost_of(in, *solution.plan);
+  ASSERT_TRUE(cost) << cost.error().message;
+  EXPECT_EQ(cost->objective, solution.objective);
+  EXPECT_EQ(solution.bound, solution.objective);
+}
+
+TEST(Exact, EqualsBruteForceOnTinyChains) {
+  Rng rng(11);
+  for (uint64_t seed = 0; seed < rounds(300); ++seed) {
+    const Instance in = random_chain(random_spec(rng, 6, 3), seed);
+    const Solution brute = solve_brute(in);
+    const Solution exact = solve_exact(in);
+    ASSERT_EQ(exact.status, brute.status) << "seed " << seed;
+    ASSERT_EQ(exact.objective, brute.objective) << "seed " << seed;
+    expect_valid(in, exact);
+  }
+}
+
+TEST(Exact, EqualsTheParetoProgramOnChains) {
+  Rng rng(12);
+  for (uint64_t seed = 0; seed < rounds(200); ++seed) {
+    const Instance in = random_chain(random_spec(rng, 14, 6), seed);
+    const Solution pareto = solve_pareto(in);
+    const Solution exact = solve_exact(in);
+    ASSERT_EQ(exact.status, pareto.status) << "seed " << seed;
+    ASSERT_EQ(exact.objective, pareto.objective) << "seed " << seed;
+    expect_valid(in, exact);
+  }
+}
+
+TEST(Exact, KeepsTheCutoff) {
+  InstanceSpec spec;
+  spec.layers = 12;
+  spec.stages = 3;
+  const Instance in = random_chain(spec, 5);
+  const int64_t optimum = solve_exact(in).objective;
+  SolveOptions options;
+  options.cutoff = optimum;
+  EXPECT_EQ(solve_exact(in, options).status, SolveStatus::kCutOff);
+  options.cutoff = optimum + 1;
+  EXPECT_EQ(solve_exact(in, options).objective, optimum);
+}
+
+}  // namespace
+}  // namespace soapbox::miqp

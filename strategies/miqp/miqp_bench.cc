@@ -1,0 +1,89 @@
+// CPU time to a proven optimum. One row per set of instances: the time is the mean over the set,
+// median and worst are counters in milliseconds, `unproven` counts instances stopped by a limit.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+
+#include "sim/base/check.h"
+#include "strategies/miqp/exact.h"
+#include "strategies/miqp/test_instances.h"
+
+namespace soapbox::miqp {
+namespace {
+
+void solve_all(benchmark::State& state, const std::vector<Instance>& instances) {
+  std::vector<double> times;
+  double unproven = 0;
+  double labels = 0;
+  for (auto _ : state) {
+    for (const Instance& in : instances) {
+      SolveOptions options;
+      options.time_limit_s = 60;
+      const Solution solution = solve_exact(in, options);
+      unproven += solution.status == SolveStatus::kOptimal ? 0 : 1;
+      labels += static_cast<double>(solution.labels);
+      times.push_back(solution.cpu_s * 1e3);
+    }
+  }
+  std::sort(times.begin(), times.end());
+  state.counters["instances"] = static_cast<double>(instances.size());
+  state.counters["median_ms"] = times[times.size() / 2];
+  state.counters["worst_ms"] = times.back();
+  state.counters["unproven"] = unproven;
+  state.counters["labels"] = labels / static_cast<double>(times.size());
+}
+
+// V = 26, 34, 50, 82 layers, 8 or 16 strategies, 1 to 8 stages, 4 or 16 microbatches.
+std::vector<Instance> paper_grid() {
+  std::vector<Instance> instances;
+  for (const size_t layers : {26, 34, 50, 82}) {
+    for (const size_t strategies : {8, 16}) {
+      for (const size_t stages : {1, 2, 4, 8}) {
+        for (const int64_t microbatches : {4, 16}) {
+          InstanceSpec spec;
+          spec.layers = layers;
+          spec.strategies = strategies;
+          spec.stages = stages;
+          spec.microbatches = microbatches;
+          instances.push_back(random_chain(spec, layers + strategies));
+        }
+      }
+    }
+  }
+  return instances;
+}
+
+std::vector<Instance> large(double noise) {
+  std::vector<Instance> instances;
+  for (const size_t stages : {8, 16, 32, 64}) {
+    InstanceSpec spec;
+    spec.layers = 128;
+    spec.strategies = 32;
+    spec.stages = stages;
+    spec.microbatches = static_cast<int64_t>(2 * stages);
+    spec.noise = noise;
+    instances.push_back(random_chain(spec, stages));
+  }
+  return instances;
+}
+
+const int kRegistered = [] {
+  const auto add = [](const std::string& name, std::vector<Instance> instances) {
+    benchmark::RegisterBenchmark(
+        ("solve/" + name).c_str(),
+        [instances](benchmark::State& state) { solve_all(state, instances); })
+        ->Unit(benchmark::kMillisecond);
+  };
+  add("chains_paper_grid", paper_grid());
+  const std::vector<Instance> equal = large(0);
+  const std::vector<Instance> different = large(0.05);
+  for (size_t i = 0; i < equal.size(); ++i) {
+    const std::string stages = std::to_string(equal[i].stages);
+    add("128_layers_equal/" + stages, {equal[i]});
+    add("128_layers_different/" + stages, {different[i]});
+  }
+  return 0;
+}();
+
+}  // namespace
+}  // namespace soapbox::miqp
