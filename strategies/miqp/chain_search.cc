@@ -289,16 +289,16 @@ bool ChainSearch::refine(StageProgram& program, const std::vector<StageStep>& st
 
 void ChainSearch::process(StageProgram& program, Node node, bool record) {
   for (;;) {
-    if (stopwatch_.expired()) {
-      outcome_.complete = false;
-      unresolved_ = std::min(unresolved_, node.bound);
-      return;
-    }
     ++outcome_.nodes;
     const double sum = program.forward(node.high);
     const double bound = sum + weight_ * node.low;
     if (bound >= cutoff()) return close(node.low, node.high, bound, record);
     node.bound = std::max(node.bound, bound);
+    if (stopwatch_.expired()) {
+      outcome_.complete = false;
+      unresolved_ = std::min(unresolved_, node.bound);
+      return;
+    }
     const double most = most_bottleneck(sum);
     if (most < node.high) {
       close(most + 1, node.high, sum + weight_ * (most + 1), record);
@@ -366,6 +366,11 @@ ChainOutcome ChainSearch::run() {
   unresolved_ = kInfinity;
   outcome_.complete = true;
   if (!prune(coarse_)) return nothing_below();
+  if (stopwatch_.expired()) {
+    outcome_.complete = false;
+    outcome_.bound = units(std::min(coarse_.forward(high_) + weight_ * low_, cutoff()));
+    return std::move(outcome_);
+  }
   StageProgram fine = fine_program(nullptr);
   if (!prune(fine)) return nothing_below();
   search(fine, true);

@@ -69,10 +69,9 @@ std::vector<Instance> large(double noise) {
 
 const int kRegistered = [] {
   const auto add = [](const std::string& name, std::vector<Instance> instances) {
-    benchmark::RegisterBenchmark(
-        ("solve/" + name).c_str(),
-        [instances](benchmark::State& state) { solve_all(state, instances); })
-        ->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(("solve/" + name).c_str(), [instances](benchmark::State& state) {
+      solve_all(state, instances);
+    })->Unit(benchmark::kMillisecond);
   };
   add("chains_paper_grid", paper_grid());
   const std::vector<Instance> equal = large(0);
