@@ -65,6 +65,14 @@ int64_t output_volume(const Operator& op, const OpConfig& config) {
 
 }  // namespace
 
+PiecePairs::PiecePairs(std::span<const PiecePair> pairs, size_t producer_pieces)
+    : rows_(producer_pieces + 2, 0), pairs_(pairs.size()) {
+  for (const PiecePair& pair : pairs) ++rows_[pair.producer_piece + 2];
+  for (size_t i = 3; i < rows_.size(); ++i) rows_[i] += rows_[i - 1];
+  // rows_[p + 1] is where the next pair of p goes; in the end that is where p's row ends.
+  for (const PiecePair& pair : pairs) pairs_[rows_[pair.producer_piece + 1]++] = pair;
+}
+
 Duration slowed(Duration duration, const Device& device) {
   if (device.speed_factor == 1.0) return duration;
   return Duration(std::llround(static_cast<double>(duration.picoseconds()) / device.speed_factor));

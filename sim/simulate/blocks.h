@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/cluster/cluster.h"
@@ -42,6 +43,19 @@ struct GradientSum {
 struct EdgeBlock {
   std::vector<PiecePair> pairs;   // by (consumer piece, producer piece)
   std::vector<GradientSum> sums;  // by producer piece; only where the edge has a backward
+};
+
+// The pairs of an edge by (producer piece, consumer piece). Copies them: O(pairs).
+class PiecePairs {
+ public:
+  PiecePairs(std::span<const PiecePair> pairs, size_t producer_pieces);
+  std::span<const PiecePair> of_producer(uint32_t piece) const {
+    return {pairs_.data() + rows_[piece], pairs_.data() + rows_[piece + 1]};
+  }
+
+ private:
+  std::vector<uint32_t> rows_;
+  std::vector<PiecePair> pairs_;
 };
 
 // The time on this very device: a straggler takes longer than its hardware would.

@@ -1,32 +1,33 @@
-// Delta simulation of plans: keeps the blocks and the timeline of a current plan, and after a
-// change of some operators' configurations rebuilds only their blocks and repairs only what they
-// disturb.
+// Delta simulation of plans: keeps what a current plan was lowered to, and after a change of some
+// operators' configurations lowers only those operators, their edges and their weights again.
 //
-// Results equal simulate() to the picosecond, task by task: tasks carry the structural order of
-// lower() as their keys. Changing one operator with p pieces whose edges have q pairs costs O(p +
-// q) to rebuild, plus the visits of the repair (engine/delta_engine.h). With a limit, the lower
-// bound of the changed plan (lower_bound.h) comes first: most of a search's proposals end there,
-// before any task exists.
+// Results equal simulate() to the picosecond, task by task. A proposal ends at the first of three
+// steps that decides it:
+//   1  the lower bound of the changed plan (lower_bound.h) exceeds the limit: no event is
+//   simulated; 2  the simulation (plan_engine.h) exceeds it as soon as idle time and what must
+//   follow say so; 3  it runs to the end.
+// Changing one operator with p pieces whose edges have q pairs costs O(p + q) and the events.
+// Rejecting a proposal puts back what was exchanged; nothing is simulated.
 //
-// Where flows share links (NetworkModel::kFair) a change reaches every flow that shares a link with
-// a changed one, and so on: there is no untouched rest to keep. What is saved there is the
-// simulation of every proposal that the bound refuses; the others run in full, so results are exact
-// as well.
+// FlexFlow (SysML 2019, section 5.3) repairs the old timeline task by task instead. In training
+// iterations nearly every task after a change starts at another time, and to visit a task in place
+// (find it, unlink it, tell its successors) costs five times what simulating it costs.
+//
+// Where flows share links (NetworkModel::kFair) step 1 comes first as well; what it does not refuse
+// runs in full.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
-#include "sim/engine/delta_engine.h"
 #include "sim/engine/flow_engine.h"
 #include "sim/plan/plan.h"
-#include "sim/simulate/blocks.h"
 #include "sim/simulate/lower_bound.h"
+#include "sim/simulate/plan_engine.h"
+#include "sim/simulate/sends.h"
 #include "sim/simulate/simulate.h"
-#include "sim/simulate/sync.h"
 
 namespace soapbox {
 
@@ -43,73 +44,51 @@ class DeltaSimulation {
   void accept();
   void reject();
 
-  // Every task of the current timeline in structural order: what a full run must equal.
-  struct TaskTimes {
-    uint64_t key;
-    SimTime ready;
-    SimTime start;
-    SimTime end;
-  };
-  std::vector<TaskTimes> timeline() const;
-  uint64_t visits() const { return engine_.visits(); }
+  // Every task's times under `plan`, the current or the proposed one, by the ids of lower(): what a
+  // full run must equal. Not for NetworkModel::kFair.
+  Timeline timeline(const Plan& plan) { return engine_.record(plan, blocks_, sends_); }
+  uint64_t events() const { return engine_.events(); }  // simulated so far
 
  private:
-  struct OpState {
-    std::vector<TaskId> forward;   // by piece
-    std::vector<TaskId> backward;  // by piece; empty where nothing has a gradient
+  // All that depends on the configurations that an operator, edge or weight touches.
+  struct OpPart {
+    OpBlock block;
+    OpProfile profile;
   };
-
-  // The blocks of a change, in the order of touched_*.
-  struct Blocks {
-    std::vector<OpBlock> ops;
-    std::vector<EdgeBlock> edges;
-    std::vector<SyncBlock> weights;
+  struct EdgePart {
+    EdgeBlock block;
+    EdgeSends sends;
+    EdgeProfile profile;
   };
-  // What the current plan had where a pending change differs.
-  struct Before {
-    std::vector<OpState> ops;
-    std::vector<std::vector<TaskId>> edges;
-    std::vector<std::vector<TaskId>> weights;
-    std::vector<OpProfile> op_profiles;
-    std::vector<EdgeProfile> edge_profiles;
-    std::vector<SyncProfile> weight_profiles;
+  struct WeightPart {
+    SyncBlock block;
+    SyncSends sends;
+    SyncProfile profile;
   };
 
   bool shares_links() const { return problem_.options.network == NetworkModel::kFair; }
   Duration run_flows(const Plan& plan);
-  void make_blocks(const Plan& plan);
-  void exchange_profiles(const Plan& plan);
-  void restore_profiles();
-  void remove_tasks();
-  void build_tasks(const Plan& plan);
-  void build_op(OpId op, const Plan& plan, const OpBlock& block);
-  void build_edge(EdgeId edge, const Plan& plan, const EdgeBlock& block);
-  void build_edge_backward(EdgeId edge, const Plan& plan, const EdgeBlock& block);
-  void build_weight(WeightId weight, const SyncBlock& block);
-  void remove_all(std::span<const TaskId> tasks);
   void touch(std::span<const OpId> changed);
-  TaskId add_compute(uint64_t key, DeviceId device, Duration duration);
-  TaskId add_transfer(uint64_t key, DeviceId from, DeviceId to, Bytes bytes, MeetingEnd end);
+  void make_parts(const Plan& plan);
+  void exchange_parts();
 
   Problem problem_;
-  DeltaEngine engine_;
-  FlowEngine flow_engine_;  // used, with the timeline, where flows share links
+  TransferTable transfers_;
+  PlanEngine engine_;
+  FlowEngine flow_engine_;  // where flows share links, with its timeline
   Timeline timeline_;
-  IdVector<OpId, OpState> ops_;
-  IdVector<EdgeId, std::vector<TaskId>> edges_;
-  IdVector<WeightId, std::vector<TaskId>> weights_;
-  TaskId all_backward_;  // if has_backward_barrier()
 
+  PlanBlocks blocks_;  // of the current plan, or of the pending one
+  PlanSends sends_;
   PlanBounds bounds_;
-  Duration serial_;  // of the current plan, or of the pending one
+  Duration serial_;
 
   std::vector<OpId> touched_ops_;
   std::vector<EdgeId> touched_edges_;
   std::vector<WeightId> touched_weights_;
-  Blocks blocks_;
-  Before before_;
-  Duration serial_before_;
-  bool edited_ = false;  // the pending change reached the engine
+  std::vector<OpPart> op_parts_;  // of the touched; with a change pending, the current plan's
+  std::vector<EdgePart> edge_parts_;
+  std::vector<WeightPart> weight_parts_;
 };
 
 }  // namespace soapbox

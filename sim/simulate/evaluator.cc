@@ -18,18 +18,25 @@ Result<SimulationMode> parse_simulation_mode(std::string_view text) {
 }
 
 Evaluator::Evaluator(const Problem& problem, SimulationMode mode)
-    : problem_(problem), mode_(mode), delta_(problem) {}
+    : problem_(problem),
+      mode_(mode),
+      transfers_(problem.cluster),
+      engine_(problem.model.graph, problem.cluster),
+      delta_(problem) {}
 
 Duration Evaluator::evaluate_fully() {
-  const NetworkModel network = problem_.options.network;
-  const Lowered lowered =
-      lower(problem_.model, problem_.cluster, problem_.costs, current_, network);
-  if (network == NetworkModel::kFair) {
-    flow_engine_.run(lowered.graph, shared_network(problem_.cluster, problem_.options), timeline_);
-  } else {
-    engine_.run(lowered.graph, timeline_);
+  const auto& [model, cluster, costs, options] = problem_;
+  const PlanBlocks blocks =
+      make_plan_blocks(model.graph, cluster, costs, current_, options.network);
+  Duration serial;
+  for (const SyncBlock& block : blocks.weights) serial += block.serial;
+  if (options.network == NetworkModel::kFair) {
+    const Lowered lowered = lower(model, cluster, current_, options.network, blocks);
+    flow_engine_.run(lowered.graph, shared_network(cluster, options), timeline_);
+    return timeline_.makespan - SimTime() + serial;
   }
-  return timeline_.makespan - SimTime() + lowered.serial_sync;
+  const PlanSends sends = make_plan_sends(model.graph, current_, blocks, cluster, transfers_);
+  return engine_.run(current_, blocks, sends) - SimTime() + serial;
 }
 
 Duration Evaluator::reset(const Plan& plan) {

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/engine/engine.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/delta.h"
 #include "sim/simulate/simulate.h"
@@ -23,7 +22,7 @@ struct ConfigChange {
 
 // How a change is evaluated; the results are the same to the picosecond.
 //   kFull   lower and simulate the whole plan again (FlexFlow's full simulation)
-//   kDelta  repair the timeline of the current plan
+//   kDelta  lower again only what changed, and simulate only until the limit is certainly exceeded
 enum class SimulationMode : uint8_t { kFull, kDelta };
 std::string to_string(SimulationMode mode);
 Result<SimulationMode> parse_simulation_mode(std::string_view text);
@@ -57,7 +56,8 @@ class Evaluator {
 
   Problem problem_;
   SimulationMode mode_;
-  FifoEngine engine_;
+  TransferTable transfers_;
+  PlanEngine engine_;
   FlowEngine flow_engine_;
   Timeline timeline_;
   DeltaSimulation delta_;

@@ -1,9 +1,11 @@
 // Joins the blocks of a plan into one task graph.
 //
 // Task ids follow this order, which every dependency respects:
-//   forward   operators in topological order: transfers of their inputs, then their pieces
-//   backward  operators in reverse order: transfers and sums of their output gradients, then pieces
+//   forward   operators in topological order: their pieces, then what each piece sends
+//   backward  operators in reverse order: sums of their output gradients, pieces, what each sends
 //   update    weights: gradient exchange, then optimiser steps
+// So pieces that end at one moment send one after the other, each to all of its receivers in the
+// order of edges and receiving pieces; plan_engine.h relies on it.
 #include "sim/simulate/lower.h"
 
 #include <algorithm>
@@ -49,6 +51,8 @@ class Lowering {
   Lowered run() {
     forward_.resize(graph_.ops().size());
     backward_.resize(graph_.ops().size());
+    inputs_.resize(graph_.ops().size());
+    gradients_.resize(graph_.edges().size());
     for (const OpId op : graph_.ops().ids()) lower_forward(op);
     for (size_t i = graph_.ops().size(); i-- > 0;) lower_backward(OpId::from_index(i));
     lower_weights();
@@ -75,6 +79,11 @@ class Lowering {
     out_.labels.push_back({kind, {}, 0, {}, {}, from, to, bytes});
     return task;
   }
+  void note_edge_transfer(TaskId transfer, EdgeId edge, Bytes bytes) {
+    out_.labels[transfer].edge = edge;
+    out_.communication += bytes;
+    out_.network += bytes;
+  }
   RouteId route_id(DeviceId from, DeviceId to) {
     const auto [at, is_new] = route_ids_.try_emplace({from, to});
     if (is_new) {
@@ -93,9 +102,17 @@ class Lowering {
     return task;
   }
 
+  // A task that a piece waits for.
+  struct Arrival {
+    TaskId task;
+    uint32_t piece;
+  };
+
   void lower_forward(OpId op);
+  void send_outputs(OpId op);
   void lower_backward(OpId op);
-  void lower_edge_backward(EdgeId edge, std::vector<std::pair<TaskId, uint32_t>>& arrivals);
+  void lower_sums(EdgeId edge);
+  void send_gradients(OpId op);
   void lower_weights();
   void lower_weight(WeightId weight, TaskId all_backward);
 
@@ -106,96 +123,114 @@ class Lowering {
   const PlanBlocks& blocks_;
   std::map<std::pair<DeviceId, DeviceId>, RouteId> route_ids_;
   Lowered out_;
-  IdVector<OpId, std::vector<TaskId>> forward_;   // task of each piece; empty for inputs
-  IdVector<OpId, std::vector<TaskId>> backward_;  // empty where there is no gradient
+  IdVector<OpId, std::vector<TaskId>> forward_;       // task of each piece; empty for inputs
+  IdVector<OpId, std::vector<TaskId>> backward_;      // empty where there is no gradient
+  IdVector<OpId, std::vector<Arrival>> inputs_;       // that each operator's pieces wait for
+  IdVector<EdgeId, std::vector<Arrival>> gradients_;  // that its producer's pieces wait for
 };
 
 void Lowering::lower_forward(OpId op) {
-  struct Arrival {
-    TaskId task;
-    uint32_t piece;
-  };
-  std::vector<Arrival> arrivals;
-  for (const EdgeId edge : graph_.in_edges(op)) {
-    const OpId producer = graph_.edge(edge).producer;
-    for (const PiecePair& pair : blocks_.edges[edge].pairs) {
-      const TaskId source = forward_[producer][pair.producer_piece];
-      if (pair.local) {
-        arrivals.push_back({source, pair.consumer_piece});
-        continue;
-      }
-      const TaskId transfer =
-          add_transfer(TaskKind::kForwardTransfer, plan_.ops[producer].devices[pair.producer_piece],
-                       plan_.ops[op].devices[pair.consumer_piece], pair.bytes, MeetingEnd::kSender);
-      out_.labels[transfer].edge = edge;
-      out_.communication += pair.bytes;
-      out_.network += pair.bytes;
-      out_.graph.add_edge(source, transfer);
-      arrivals.push_back({transfer, pair.consumer_piece});
-    }
-  }
   const OpBlock& block = blocks_.ops[op];
   for (uint32_t piece = 0; piece < block.forward.size(); ++piece) {
     forward_[op].push_back(add_compute(TaskKind::kForward, plan_.ops[op].devices[piece],
                                        block.forward[piece], op, piece));
   }
-  for (const Arrival& arrival : arrivals)
-    out_.graph.add_edge(arrival.task, forward_[op][arrival.piece]);
+  for (const auto& [task, piece] : inputs_[op]) out_.graph.add_edge(task, forward_[op][piece]);
+  send_outputs(op);
 }
 
-// Gradients of `edge`'s tensor, from the consumer's pieces to the producer's. Appends the tasks
-// that the producer's backward pieces wait for.
-void Lowering::lower_edge_backward(EdgeId edge,
-                                   std::vector<std::pair<TaskId, uint32_t>>& arrivals) {
-  const auto& [producer, consumer, input] = graph_.edge(edge);
-  const EdgeBlock& block = blocks_.edges[edge];
-  if (backward_[consumer].empty()) return;
-  std::vector<std::pair<TaskId, uint32_t>> partial;
-  for (const PiecePair& pair : block.pairs) {
-    const TaskId source = backward_[consumer][pair.consumer_piece];
-    if (pair.local) {
-      partial.emplace_back(source, pair.producer_piece);
-      continue;
-    }
-    const TaskId transfer = add_transfer(
-        TaskKind::kBackwardTransfer, plan_.ops[consumer].devices[pair.consumer_piece],
-        plan_.ops[producer].devices[pair.producer_piece], pair.bytes, MeetingEnd::kReceiver);
-    out_.labels[transfer].edge = edge;
-    out_.communication += pair.bytes;
-    out_.network += pair.bytes;
-    out_.graph.add_edge(source, transfer);
-    partial.emplace_back(transfer, pair.producer_piece);
+void Lowering::send_outputs(OpId op) {
+  const std::vector<DeviceId>& devices = plan_.ops[op].devices;
+  std::vector<PiecePairs> rows;
+  for (const EdgeId edge : graph_.out_edges(op)) {
+    rows.emplace_back(blocks_.edges[edge].pairs, devices.size());
   }
+  for (uint32_t piece = 0; piece < forward_[op].size(); ++piece) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const EdgeId edge = graph_.out_edges(op)[i];
+      const OpId consumer = graph_.edge(edge).consumer;
+      for (const PiecePair& pair : rows[i].of_producer(piece)) {
+        TaskId arrival = forward_[op][piece];
+        if (!pair.local) {
+          arrival = add_transfer(TaskKind::kForwardTransfer, devices[piece],
+                                 plan_.ops[consumer].devices[pair.consumer_piece], pair.bytes,
+                                 MeetingEnd::kSender);
+          note_edge_transfer(arrival, edge, pair.bytes);
+          out_.graph.add_edge(forward_[op][piece], arrival);
+        }
+        inputs_[consumer].push_back({arrival, pair.consumer_piece});
+      }
+    }
+  }
+}
+
+// Where several consumers' pieces overlap in one producer piece, their gradients are summed first.
+void Lowering::lower_sums(EdgeId edge) {
+  const OpId producer = graph_.edge(edge).producer;
+  if (backward_[graph_.edge(edge).consumer].empty()) return;
   std::vector<TaskId> sum_of(plan_.ops[producer].task_count());
-  for (const GradientSum& sum : block.sums) {
+  for (const GradientSum& sum : blocks_.edges[edge].sums) {
     const DeviceId device = plan_.ops[producer].devices[sum.producer_piece];
     const TaskId task =
         add_compute(TaskKind::kGradientSum, device, sum.duration, producer, sum.producer_piece);
     out_.labels[task].edge = edge;
     sum_of[sum.producer_piece] = task;
-    arrivals.emplace_back(task, sum.producer_piece);
   }
-  for (const auto& [task, piece] : partial) {
+  std::vector<Arrival> arrivals;
+  for (const auto& [task, piece] : gradients_[edge]) {
     if (sum_of[piece].valid()) {
       out_.graph.add_edge(task, sum_of[piece]);
     } else {
-      arrivals.emplace_back(task, piece);
+      arrivals.push_back({task, piece});
     }
   }
+  for (uint32_t piece = 0; piece < sum_of.size(); ++piece) {
+    if (sum_of[piece].valid()) arrivals.push_back({sum_of[piece], piece});
+  }
+  gradients_[edge] = std::move(arrivals);
 }
 
 void Lowering::lower_backward(OpId op) {
   const OpBlock& block = blocks_.ops[op];
   if (block.backward.empty()) return;
-  std::vector<std::pair<TaskId, uint32_t>> arrivals;
-  for (const EdgeId edge : graph_.out_edges(op)) lower_edge_backward(edge, arrivals);
+  for (const EdgeId edge : graph_.out_edges(op)) lower_sums(edge);
   for (uint32_t piece = 0; piece < block.backward.size(); ++piece) {
     const TaskId task = add_compute(TaskKind::kBackward, plan_.ops[op].devices[piece],
                                     block.backward[piece], op, piece);
     backward_[op].push_back(task);
     out_.graph.add_edge(forward_[op][piece], task);
   }
-  for (const auto& [task, piece] : arrivals) out_.graph.add_edge(task, backward_[op][piece]);
+  for (const EdgeId edge : graph_.out_edges(op)) {
+    for (const auto& [task, piece] : gradients_[edge]) {
+      out_.graph.add_edge(task, backward_[op][piece]);
+    }
+  }
+  send_gradients(op);
+}
+
+void Lowering::send_gradients(OpId op) {
+  const std::vector<DeviceId>& devices = plan_.ops[op].devices;
+  std::vector<size_t> next(graph_.in_edges(op).size(), 0);  // pairs are by consumer piece
+  for (uint32_t piece = 0; piece < devices.size(); ++piece) {
+    for (size_t i = 0; i < next.size(); ++i) {
+      const EdgeId edge = graph_.in_edges(op)[i];
+      const OpId producer = graph_.edge(edge).producer;
+      if (blocks_.ops[producer].backward.empty()) continue;
+      const std::vector<PiecePair>& pairs = blocks_.edges[edge].pairs;
+      for (; next[i] < pairs.size() && pairs[next[i]].consumer_piece == piece; ++next[i]) {
+        const PiecePair& pair = pairs[next[i]];
+        TaskId arrival = backward_[op][piece];
+        if (!pair.local) {
+          arrival = add_transfer(TaskKind::kBackwardTransfer, devices[piece],
+                                 plan_.ops[producer].devices[pair.producer_piece], pair.bytes,
+                                 MeetingEnd::kReceiver);
+          note_edge_transfer(arrival, edge, pair.bytes);
+          out_.graph.add_edge(backward_[op][piece], arrival);
+        }
+        gradients_[edge].push_back({arrival, pair.producer_piece});
+      }
+    }
+  }
 }
 
 void Lowering::lower_weights() {

@@ -154,32 +154,32 @@ void PlanBounds::compute_heads() {
 
 void PlanBounds::compute_tails() {
   const size_t count = graph_->ops().size();
-  forward_tail_.assign(count, 0);
-  backward_tail_.assign(count, 0);
+  tails_.forward_ps.assign(count, 0);
+  tails_.backward_ps.assign(count, 0);
   for (const OpId op : graph_->ops().ids()) {  // gradients flow from consumers to producers
     for (const EdgeId id : graph_->in_edges(op)) {
       const OpId producer = graph_->edge(id).producer;
       if (!edges[id].feeds_all || ops[producer].backward.demands.empty()) continue;
-      backward_tail_[op] =
-          std::max(backward_tail_[op], edges[id].backward.shortest.picoseconds() +
-                                           ops[producer].backward.shortest.picoseconds() +
-                                           backward_tail_[producer]);
+      tails_.backward_ps[op] =
+          std::max(tails_.backward_ps[op], edges[id].backward.shortest.picoseconds() +
+                                               ops[producer].backward.shortest.picoseconds() +
+                                               tails_.backward_ps[producer]);
     }
   }
   for (size_t i = count; i-- > 0;) {
     const OpId op = OpId::from_index(i);
     int64_t tail = 0;
     if (!ops[op].backward.demands.empty()) {
-      tail = ops[op].backward.shortest.picoseconds() + backward_tail_[op];
+      tail = ops[op].backward.shortest.picoseconds() + tails_.backward_ps[op];
     }
     for (const EdgeId id : graph_->out_edges(op)) {
       if (!edges[id].read_all) continue;
       const OpId consumer = graph_->edge(id).consumer;
       tail = std::max(tail, edges[id].forward.shortest.picoseconds() +
                                 ops[consumer].forward.shortest.picoseconds() +
-                                forward_tail_[consumer]);
+                                tails_.forward_ps[consumer]);
     }
-    forward_tail_[op] = tail;
+    tails_.forward_ps[op] = tail;
   }
 }
 
@@ -203,16 +203,16 @@ void PlanBounds::collect_groups() {
     if (!profile.demands.empty()) groups_.push_back({head, tail, &profile});
   };
   for (const OpId op : graph_->ops().ids()) {
-    add(ops[op].forward, forward_head_[op], forward_tail_[op]);
-    add(ops[op].backward, backward_head_[op], backward_tail_[op]);
+    add(ops[op].forward, forward_head_[op], tails_.forward_ps[op]);
+    add(ops[op].backward, backward_head_[op], tails_.backward_ps[op]);
   }
   for (const EdgeId id : graph_->edges().ids()) {
     const auto& [producer, consumer, input] = graph_->edge(id);
     add(edges[id].forward, forward_head_[producer] + ops[producer].forward.shortest.picoseconds(),
-        ops[consumer].forward.shortest.picoseconds() + forward_tail_[consumer]);
+        ops[consumer].forward.shortest.picoseconds() + tails_.forward_ps[consumer]);
     add(edges[id].backward,
         backward_head_[consumer] + ops[consumer].backward.shortest.picoseconds(),
-        ops[producer].backward.shortest.picoseconds() + backward_tail_[producer]);
+        ops[producer].backward.shortest.picoseconds() + tails_.backward_ps[producer]);
   }
   for (const WeightId weight : graph_->weights().ids()) {
     add(weights[weight].group, sync_head(weight), 0);
@@ -244,6 +244,21 @@ LowerBound PlanBounds::compute(Duration enough) {
     if (best.value > enough) return best;
   }
   return best;
+}
+
+const TailBounds& PlanBounds::tails() {
+  tails_.work_ps.assign(resource_count(*cluster_), 0);
+  tails_.tail_ps.assign(resource_count(*cluster_), kNever);
+  for (const Group& group : groups_) {
+    for (const auto& [resource, work] : group.profile->demands) {
+      tails_.work_ps[resource] += work.picoseconds();
+      tails_.tail_ps[resource] = std::min(tails_.tail_ps[resource], group.tail_ps);
+    }
+  }
+  for (const ResourceId resource : tails_.work_ps.ids()) {
+    if (tails_.work_ps[resource] == 0) tails_.tail_ps[resource] = 0;
+  }
+  return tails_;
 }
 
 Duration rounded_down(Duration bound, NetworkModel network) {

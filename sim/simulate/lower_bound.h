@@ -58,6 +58,14 @@ EdgeProfile make_edge_profile(const EdgeBlock& block, const OpConfig& producer,
                               const OpConfig& consumer, const Cluster& cluster);
 SyncProfile make_sync_profile(const SyncBlock& block, size_t user_count, const Cluster& cluster);
 
+// What follows the end of a task at least, and what each resource has to do.
+struct TailBounds {
+  IdVector<OpId, int64_t> forward_ps;  // after any piece
+  IdVector<OpId, int64_t> backward_ps;
+  IdVector<ResourceId, int64_t> work_ps;
+  IdVector<ResourceId, int64_t> tail_ps;  // after the last task on the resource
+};
+
 struct LowerBound {
   enum class Kind : uint8_t { kCriticalPath, kWork, kLink };
   Duration value;
@@ -76,6 +84,8 @@ class PlanBounds {
 
   // The largest bound; or the first one found above `enough`, which is then still a bound.
   LowerBound compute(Duration enough);
+  // Of the profiles that compute() saw last.
+  const TailBounds& tails();
 
  private:
   struct Group {
@@ -94,7 +104,8 @@ class PlanBounds {
 
   const OpGraph* graph_;
   const Cluster* cluster_;
-  IdVector<OpId, int64_t> forward_head_, forward_tail_, backward_head_, backward_tail_;
+  IdVector<OpId, int64_t> forward_head_, backward_head_;
+  TailBounds tails_;
   std::vector<Group> groups_;
   IdVector<ResourceId, Load> loads_;
 };

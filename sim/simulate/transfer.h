@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
+#include "sim/base/ids.h"
 #include "sim/base/units.h"
 #include "sim/cluster/cluster.h"
 #include "sim/engine/task_graph.h"
@@ -26,6 +28,26 @@ struct FifoTransfer {
 // REQUIRES: from != to.
 FifoTransfer fifo_transfer(const Cluster& cluster, DeviceId from, DeviceId to, Bytes bytes,
                            MeetingEnd end);
+
+// fifo_transfer() for many transfers: looks up the route between two devices once.
+class TransferTable {
+ public:
+  explicit TransferTable(const Cluster& cluster) : cluster_(&cluster) {}
+  FifoTransfer find(DeviceId from, DeviceId to, Bytes bytes, MeetingEnd end);
+
+ private:
+  struct Path {
+    ResourceId meeting_link[2];  // by MeetingEnd; invalid where not looked up yet
+    BytesPerSecond bandwidth;
+  };
+  const Path& path(DeviceId from, DeviceId to);
+
+  const Cluster* cluster_;
+  IdVector<DeviceId, std::vector<Path>> paths_;  // rows of the devices that sent so far
+  Bytes last_bytes_;
+  BytesPerSecond last_bandwidth_;
+  Duration last_duration_;  // transfers come in runs of equal ones
+};
 
 // Resources are numbered: the devices, then the links, then one that carries only barriers.
 inline ResourceId compute_resource(DeviceId device) {
