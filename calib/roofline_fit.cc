@@ -9,6 +9,7 @@
 #include <functional>
 #include <utility>
 
+#include "calib/pattern_search.h"
 #include "sim/base/str.h"
 
 namespace soapbox::calib {
@@ -18,35 +19,7 @@ using Values = std::vector<double>;
 
 // To three significant digits; what is below 0.001 makes no difference.
 double rounded(double value) {
-  if (value < 1e-3) return 0;
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return std::strtod(text, nullptr);
-}
-
-// Minimises `cost` over positive values, one at a time (see the header).
-void pattern_search(Values& values, const std::function<double(const Values&)>& cost) {
-  constexpr int kMostSweeps = 25;
-  double best = cost(values);
-  for (const double step : {1.3, 1.1, 1.04, 1.01}) {
-    bool improved = true;
-    for (int sweep = 0; improved && sweep < kMostSweeps; ++sweep) {
-      improved = false;
-      for (double& value : values) {
-        const double old = value;
-        for (const double next : {old * step, old / step}) {
-          value = next;
-          const double found = cost(values);
-          if (found < best) {
-            best = found;
-            improved = true;
-            break;
-          }
-          value = old;
-        }
-      }
-    }
-  }
+  return value < 1e-3 ? 0 : rounded_to(value, 3);
 }
 
 struct Measuring {

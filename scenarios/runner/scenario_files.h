@@ -19,6 +19,8 @@ struct ScenarioKind {
 inline constexpr ScenarioKind kClusterFiles{"cluster", "clusters", ".toml"};
 inline constexpr ScenarioKind kModelFiles{"model", "models", ".toml"};
 inline constexpr ScenarioKind kProfileFiles{"profile", "profiles", ".toml"};
+inline constexpr ScenarioKind kCollectiveProfileFiles{"collective profile", "profiles/collectives",
+                                                      ".toml"};
 inline constexpr ScenarioKind kExperimentFiles{"experiment", "experiments", ".toml"};
 
 class ScenarioFolder {

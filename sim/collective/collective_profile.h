@@ -9,6 +9,7 @@
 #include "sim/base/provenance.h"
 #include "sim/base/units.h"
 #include "sim/collective/algorithms.h"
+#include "sim/collective/measured.h"
 
 namespace soapbox {
 
@@ -22,31 +23,29 @@ struct Protocol {
   double far_efficiency = 1;
 };
 
-struct AlphaBetaLine {
-  double alpha_s = 0;
-  double beta_s_per_byte = 0;
-};
-
-// Measured: one collective among the first ranks of a node. The time is the least of the lines,
-// each of which is a protocol.
+// Measured: one collective among the first ranks of a node.
 struct CollectiveCurve {
   CollectiveOp op = CollectiveOp::kAllReduce;
   int64_t ranks = 2;
-  std::vector<AlphaBetaLine> lines;
-  Bytes first;  // the smallest and the largest size that it was fitted to
-  Bytes last;
-  double error = 0;  // mean, relative, on held-out sizes
+  MeasuredCollective times;
+  double link_bandwidth = 0;  // of the ring (Fabric::near_ring) or, for send_recv, the pair
+  Bytes first = {};  // the smallest size that it was fitted to; the largest ends its last segment
+  double error = 0;  // relative, covers 90 % of what was held out
 };
 
 struct CollectiveProfile {
   std::string source;
+  std::vector<std::string> hardware;  // ids of the catalogue
   Provenance provenance = Provenance::kDatasheet;
   std::vector<Protocol> protocols;
   // Reduction in the switches of a node (NVLS), of all_reduce from this many ranks on; 0: none.
   int64_t switch_reduction_ranks = 0;
   double switch_reduction_efficiency = 0;  // of the bandwidth of links
+  double switch_reduction_launch = 0;      // seconds beyond a protocol's launch
   std::vector<CollectiveCurve> curves;
-  double error = 0;  // of the protocols: relative, covers 90 % of what was held out
+  // Of the protocols, in one node and over several: relative, covers 90 % of what was held out.
+  double near_error = 0;
+  double far_error = 0;
 };
 
 }  // namespace soapbox

@@ -1,6 +1,7 @@
 #include "sim/collective/fabric.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 namespace soapbox {
@@ -78,7 +79,8 @@ std::vector<double> direct_ring_bandwidths(const Cluster& cluster, const Devices
       if (route.links.size() != 1) continue;
       degree[i] += route.bandwidth.rate();
       degree[m] += route.bandwidth.rate();
-      std::replace(group.begin(), group.end(), group[i], group[m]);
+      const size_t old = group[i];
+      std::replace(group.begin(), group.end(), old, size_t{group[m]});
     }
     const bool joined = std::all_of(group.begin(), group.begin() + static_cast<ptrdiff_t>(m) + 1,
                                     [&](size_t other) { return other == group[0]; });
@@ -111,38 +113,54 @@ void survey_node(const Cluster& cluster, const Devices& devices, Fabric& fabric)
   }
 }
 
-// The first link of a route that leaves the node.
-LinkId exit_of(const Cluster& cluster, const Route& route, NodeId node) {
+// The first link of a route that leaves the node, and what the route carries up to there: the way
+// into the other node is not this node's limit.
+struct Exit {
+  LinkId link;
+  double bandwidth = 0;
+};
+Exit exit_of(const Cluster& cluster, const Route& route, NodeId node) {
+  double bandwidth = std::numeric_limits<double>::infinity();
   for (const LinkId link : route.links) {
-    if (cluster.vertices()[cluster.links()[link].to].node != node) return link;
+    bandwidth = std::min(bandwidth, cluster.links()[link].bandwidth.rate());
+    if (cluster.vertices()[cluster.links()[link].to].node != node) return {link, bandwidth};
   }
   return {};
 }
 
+// All links of one type that leave the node.
+double total_exits(const Cluster& cluster, NodeId node, const std::string& type) {
+  double total = 0;
+  for (const Link& link : cluster.links()) {
+    if (cluster.vertices()[link.from].node != node || link.type != type) continue;
+    if (cluster.vertices()[link.to].node != node) total += link.bandwidth.rate();
+  }
+  return total;
+}
+
+// A library spreads its channels over the NICs of the node: m ranks have the NICs on their routes,
+// or their share of all where those are fewer.
 void survey_exits(const Cluster& cluster, const Devices& devices, DeviceId elsewhere,
                   Fabric& fabric) {
   const NodeId node = cluster.device(devices[0]).node;
-  std::vector<std::pair<LinkId, double>> exits;  // and the best route through each
+  std::vector<Exit> exits;
+  double total = 0;
+  double all = 0;
   for (const DeviceId device : devices) {
-    const Route route = cluster.route(device, elsewhere);
-    const LinkId exit = exit_of(cluster, route, node);
-    // The way into the other node is not this node's limit.
-    double rate = cluster.links()[exit].bandwidth.rate();
-    for (const LinkId link : route.links) {
-      rate = std::min(rate, cluster.links()[link].bandwidth.rate());
-      if (link == exit) break;
+    const Exit exit = exit_of(cluster, cluster.route(device, elsewhere), node);
+    if (exits.empty()) {
+      fabric.far_type = cluster.links()[exit.link].type;
+      all = total_exits(cluster, node, fabric.far_type);
     }
     const auto known = std::find_if(exits.begin(), exits.end(),
-                                    [&](const auto& other) { return other.first == exit; });
+                                    [&](const Exit& other) { return other.link == exit.link; });
     if (known == exits.end()) {
-      exits.emplace_back(exit, rate);
-    } else {
-      known->second = std::max(known->second, rate);
+      exits.push_back(exit);
+      total += exit.bandwidth;
     }
-    double total = 0;
-    for (const auto& [link, bandwidth] : exits) total += bandwidth;
-    fabric.far_bandwidth.push_back(total);
-    fabric.far_type = cluster.links()[exit].type;
+    const double share =
+        static_cast<double>(fabric.far_bandwidth.size()) / static_cast<double>(devices.size());
+    fabric.far_bandwidth.push_back(std::max(total, all * share));
   }
 }
 

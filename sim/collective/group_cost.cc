@@ -16,19 +16,10 @@ constexpr double kUncalibratedHigh = 2;
 // A curve beyond the sizes that it was fitted to.
 constexpr double kExtrapolationWidening = 2;
 
-// The constants of NCCL's own model (src/graph/tuning.cc, hardware_links.csv): LL, LL128, Simple.
-// LL halves the bandwidth, LL128 sends 120 bytes of data in 128.
-CollectiveProfile public_constants(bool nvlink) {
-  CollectiveProfile profile;
-  profile.source = "datasheet figures and NCCL's public constants";
-  profile.provenance = Provenance::kDatasheet;
-  profile.protocols = {
-      {6.6e-6, nvlink ? 0.6e-6 : 1.0e-6, 2.7e-6, 0.5, 0.5},
-      {14.0e-6, nvlink ? 1.9e-6 : 2.5e-6, 4.0e-6, 0.92, 0.92},
-      {8.4e-6, nvlink ? 3.4e-6 : 5.7e-6, 14.0e-6, 0.92, 0.97},
-  };
-  return profile;
-}
+// Bandwidths that differ by less are those of the same links.
+constexpr double kSameLinks = 0.1;
+// NCCL's constant for what a tree makes of NVLink.
+constexpr double kTreeEfficiency = 0.92;
 
 double ceil_log2(int64_t count) {
   return static_cast<double>(std::bit_width(static_cast<uint64_t>(count - 1)));
@@ -51,6 +42,20 @@ double double_tree_load(int64_t nodes) {
 
 }  // namespace
 
+// The constants of NCCL's own model (src/graph/tuning.cc, hardware_links.csv): LL, LL128, Simple.
+// LL halves the bandwidth, LL128 sends 120 bytes of data in 128.
+CollectiveProfile public_constants(bool nvlink) {
+  CollectiveProfile profile;
+  profile.source = "datasheet figures and NCCL's public constants";
+  profile.provenance = Provenance::kDatasheet;
+  profile.protocols = {
+      {6.6e-6, nvlink ? 0.6e-6 : 1.0e-6, 2.7e-6, 0.5, 0.5},
+      {14.0e-6, nvlink ? 1.9e-6 : 2.5e-6, 4.0e-6, 0.92, 0.92},
+      {8.4e-6, nvlink ? 3.4e-6 : 5.7e-6, 14.0e-6, 0.92, 0.97},
+  };
+  return profile;
+}
+
 // What an algorithm asks of the network: see the table in group_cost.h.
 struct GroupCosts::Demand {
   const char* algorithm = "none";
@@ -60,6 +65,7 @@ struct GroupCosts::Demand {
   double far_steps = 0;
   double near_bandwidth = 1;
   int64_t far_distance = 1;  // between the nodes of a message
+  double launch = 0;         // beyond the protocol's
 };
 
 struct GroupCosts::Best {
@@ -69,13 +75,37 @@ struct GroupCosts::Best {
 
 GroupCosts::GroupCosts(Fabric fabric, CollectiveProfile profile)
     : fabric_(std::move(fabric)), profile_(std::move(profile)) {
-  curves_.assign(kOpCount * static_cast<size_t>(fabric_.devices_per_node + 1), -1);
+  const auto devices = static_cast<size_t>(fabric_.devices_per_node);
+  curves_.assign(kOpCount * (devices + 1), -1);
+  const auto nearer = [](int64_t ranks, const CollectiveCurve& a, const CollectiveCurve& b) {
+    const auto distance = [ranks](const CollectiveCurve& curve) {
+      return curve.ranks >= ranks ? curve.ranks - ranks : INT64_MAX / 2 - curve.ranks;
+    };
+    return distance(a) < distance(b);
+  };
   for (size_t i = 0; i < profile_.curves.size(); ++i) {
     const CollectiveCurve& curve = profile_.curves[i];
-    if (curve.ranks > fabric_.devices_per_node) continue;
-    curves_[static_cast<size_t>(curve.ranks) * kOpCount + static_cast<size_t>(curve.op)] =
-        static_cast<int32_t>(i);
+    if (curve.ranks > fabric_.devices_per_node || !measured_on_such_links(curve)) continue;
+    for (size_t m = 2; m <= devices; ++m) {
+      int32_t& chosen = curves_[m * kOpCount + static_cast<size_t>(curve.op)];
+      if (chosen < 0 ||
+          nearer(static_cast<int64_t>(m), curve, profile_.curves[static_cast<size_t>(chosen)])) {
+        chosen = static_cast<int32_t>(i);
+      }
+    }
   }
+}
+
+// A curve of other wiring, or of whole links where one is degraded here, says nothing.
+bool GroupCosts::measured_on_such_links(const CollectiveCurve& curve) const {
+  const double here = curve.op == CollectiveOp::kSendRecv
+                          ? fabric_.near_pair
+                          : fabric_.near_ring[static_cast<size_t>(curve.ranks)];
+  return std::fabs(here / curve.link_bandwidth - 1) <= kSameLinks;
+}
+
+GroupCosts GroupCosts::make(Fabric fabric, CollectiveProfile profile) {
+  return {std::move(fabric), std::move(profile)};
 }
 
 GroupCosts GroupCosts::make(const Cluster& cluster, const CollectiveProfile* profile) {
@@ -115,7 +145,7 @@ GroupCosts::Demand GroupCosts::ring(const GroupShape& shape, double passes, doub
 GroupCosts::Demand GroupCosts::double_tree(const GroupShape& shape) const {
   const int64_t m = shape.ranks_per_node;
   return {.algorithm = "double_binary_tree",
-          .near_load = m > 1 ? 2.0 : 0.0,
+          .near_load = m > 1 ? 2 / kTreeEfficiency : 0,
           .far_load = double_tree_load(shape.nodes),
           .near_steps = 2 * static_cast<double>(m - 1),
           .far_steps = 2 * ceil_log2(shape.nodes),
@@ -132,7 +162,8 @@ GroupCosts::Demand GroupCosts::switch_tree(const GroupShape& shape) const {
           .far_steps = 2 * ceil_log2(shape.nodes),
           .near_bandwidth = fabric_.near_ring[static_cast<size_t>(shape.ranks_per_node)] *
                             profile_.switch_reduction_efficiency,
-          .far_distance = shape.node_stride};
+          .far_distance = shape.node_stride,
+          .launch = profile_.switch_reduction_launch};
 }
 
 GroupCosts::Demand GroupCosts::exchange(const GroupShape& shape) const {
@@ -162,7 +193,7 @@ void GroupCosts::take_faster(const Demand& demand, const GroupShape& shape, doub
                              Best& best) const {
   double near_seconds = 0;
   double far_seconds = 0;
-  double latency = demand.near_steps * fabric_.near_latency;
+  double latency = demand.launch + demand.near_steps * fabric_.near_latency;
   if (demand.near_load > 0) near_seconds = bytes * demand.near_load / demand.near_bandwidth;
   if (demand.far_load > 0) {
     far_seconds = bytes * demand.far_load / far_bandwidth(shape, demand.far_distance);
@@ -208,18 +239,25 @@ GroupCosts::Best GroupCosts::model_time(CollectiveOp op, double bytes,
   return best;
 }
 
-CollectiveTime GroupCosts::curve_time(const CollectiveCurve& curve, Bytes bytes) const {
-  double seconds = std::numeric_limits<double>::infinity();
-  for (const AlphaBetaLine& line : curve.lines) {
-    seconds = std::min(seconds, line.alpha_s + line.beta_s_per_byte * bytes.as_double());
+// A curve of other ranks of a node says by how much the model errs: the ratio carries over.
+CollectiveTime GroupCosts::curve_time(const CollectiveCurve& curve, Bytes bytes,
+                                      const GroupShape& shape) const {
+  const double size = bytes.as_double();
+  const bool inside = bytes >= curve.first && bytes <= curve.times.segments().back().last;
+  double seconds = curve.times.seconds(size);
+  double error = curve.error * (inside ? 1 : kExtrapolationWidening);
+  const bool exact = curve.ranks == shape.ranks_per_node;
+  if (!exact) {
+    seconds *= model_time(curve.op, size, shape).seconds /
+               model_time(curve.op, size, {.ranks_per_node = curve.ranks}).seconds;
+    error = std::max(error, profile_.near_error);
   }
-  const bool inside = bytes >= curve.first && bytes <= curve.last;
-  const double error = curve.error * (inside ? 1 : kExtrapolationWidening);
-  return {.time = from_seconds(seconds),
-          .relative_low = 1 - error,
-          .relative_high = 1 + error,
-          .provenance = inside ? Provenance::kInterpolated : Provenance::kCalibratedRoofline,
-          .algorithm = "measured"};
+  return {
+      .time = from_seconds(seconds),
+      .relative_low = 1 / (1 + error),
+      .relative_high = 1 + error,
+      .provenance = exact && inside ? Provenance::kInterpolated : Provenance::kCalibratedRoofline,
+      .algorithm = "measured"};
 }
 
 CollectiveTime GroupCosts::time(CollectiveOp op, Bytes bytes, const GroupShape& shape) const {
@@ -231,13 +269,14 @@ CollectiveTime GroupCosts::time(CollectiveOp op, Bytes bytes, const GroupShape& 
   if (m * shape.nodes <= 1 || bytes <= Bytes()) return {};
   if (shape.nodes == 1) {
     const int32_t index = curves_[static_cast<size_t>(m) * kOpCount + static_cast<size_t>(op)];
-    if (index >= 0) return curve_time(profile_.curves[static_cast<size_t>(index)], bytes);
+    if (index >= 0) return curve_time(profile_.curves[static_cast<size_t>(index)], bytes, shape);
   }
   const Best best = model_time(op, bytes.as_double(), shape);
   const bool calibrated = profile_.provenance != Provenance::kDatasheet;
+  const double error = shape.nodes == 1 ? profile_.near_error : profile_.far_error;
   return {.time = from_seconds(best.seconds),
-          .relative_low = calibrated ? 1 - profile_.error : kUncalibratedLow,
-          .relative_high = calibrated ? 1 + profile_.error : kUncalibratedHigh,
+          .relative_low = calibrated ? 1 / (1 + error) : kUncalibratedLow,
+          .relative_high = calibrated ? 1 + error : kUncalibratedHigh,
           .provenance = profile_.provenance,
           .algorithm = best.algorithm};
 }

@@ -10,19 +10,21 @@
 // and the library takes the fastest: the least over algorithms and protocols. For n = m N ranks, m
 // in each of N nodes, and S bytes (counted as in collective.h), the loads are what a rank sends to
 // its neighbour in the node and what all ranks of a node send out of it, in S:
-//     algorithm                      near_load     far_load          near_steps      far_steps
-//     ring all_reduce                2 (n-1)/n     2 (n-1)/n         2 (n-1)(1-N/n)  2 (n-1) N/n
-//     ring reduce_scatter/all_gather (n-1)/n       (n-1)/n           half of it      half of it
-//     ring broadcast                 1             1                 (n-1)(1-N/n)    (n-1) N/n
-//     double binary tree              2             d(N)              2 (m-1)         2 ceil(log2
-//     N) switch tree                     (m+1)/m       d(N)              2               2
-//     ceil(log2 N) direct all_to_all              (m-1)/n       m (n-m)/n         m-1 n-m direct
-//     send_recv, N = 1        1             0                 1               0
-//                       N > 1        0             1                 0               1
+//     algorithm            near_load    far_load      near_steps       far_steps
+//     ring all_reduce      2 (n-1)/n    2 (n-1)/n     2 (n-1)(1-N/n)   2 (n-1) N/n
+//     ring gather, scatter (n-1)/n      (n-1)/n       (n-1)(1-N/n)     (n-1) N/n
+//     ring broadcast       1            1             (n-1)(1-N/n)     (n-1) N/n
+//     double binary tree   2/0.92       d(N)          2 (m-1)          2 ceil(log2 N)
+//     switch tree          (m+1)/m      d(N)          2                2 ceil(log2 N)
+//     direct all_to_all    (m-1)/n      m (n-m)/n     m-1              n-m
+//     direct send_recv     1 if N = 1   1 if N > 1    1 if N = 1       1 if N > 1
 // The rings of a library cross a node over all NICs together, so far_load is shared by them. d(N)
 // is what the busiest node of two binary trees sends: 1, 1.5, 2 for 2, 3, 4 or more nodes. In a
 // "switch tree" the switch of a node adds up and multicasts, and each rank is the root of its m-th
 // part: hierarchical. Groups that sit on the same nodes share their NICs equally.
+//
+// Inside one node, a measured curve of the collective takes precedence; that of another number of
+// ranks corrects the model by its ratio.
 //
 // References: Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in
 // MPICH", 2005; Sanders, Speck, Traeff, "Two-tree algorithms for full bandwidth broadcast,
@@ -59,9 +61,13 @@ struct CollectiveTime {
   const char* algorithm = "none";
 };
 
+// NCCL's own model (its tuner): what is assumed where nothing was measured.
+CollectiveProfile public_constants(bool nvlink);
+
 // Immutable, safe to share between threads.
 class GroupCosts {
  public:
+  static GroupCosts make(Fabric fabric, CollectiveProfile profile);
   // `profile`: of this kind of cluster, or null: then the public constants of a library's own
   // model, and wide intervals.
   static GroupCosts make(const Cluster& cluster, const CollectiveProfile* profile);
@@ -79,6 +85,7 @@ class GroupCosts {
 
   struct Demand;
   struct Best;
+  bool measured_on_such_links(const CollectiveCurve& curve) const;
   Demand ring(const GroupShape& shape, double passes, double load) const;
   Demand double_tree(const GroupShape& shape) const;
   Demand switch_tree(const GroupShape& shape) const;
@@ -86,13 +93,14 @@ class GroupCosts {
   Demand send(const GroupShape& shape) const;
   void take_faster(const Demand& demand, const GroupShape& shape, double bytes, Best& best) const;
   Best model_time(CollectiveOp op, double bytes, const GroupShape& shape) const;
-  CollectiveTime curve_time(const CollectiveCurve& curve, Bytes bytes) const;
+  CollectiveTime curve_time(const CollectiveCurve& curve, Bytes bytes,
+                            const GroupShape& shape) const;
   double far_bandwidth(const GroupShape& shape, int64_t distance) const;
   double far_latency(int64_t distance) const;
 
   Fabric fabric_;
   CollectiveProfile profile_;
-  std::vector<int32_t> curves_;  // by op and ranks, in the profile; -1 where not measured
+  std::vector<int32_t> curves_;  // by ranks and op: the nearest in the profile; -1: none
 };
 
 }  // namespace soapbox

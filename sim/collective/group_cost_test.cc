@@ -126,19 +126,19 @@ TEST(GroupCost, GrowsWithSizeAndSharing) {
   }
 }
 
-// A measured curve is used for the ranks of its node, with its own interval; what it does not
-// cover is the model.
+// A measured curve is used for the ranks of its node, with its own interval; for other ranks it
+// corrects the model; on other links it is not used.
 TEST(GroupCost, PrefersTheMeasuredCurve) {
   CollectiveProfile profile = ideal_library();
   profile.curves = {{.op = CollectiveOp::kAllGather,
                      .ranks = 4,
-                     .lines = {{10e-6, 1 / 50e9}, {30e-6, 1 / 100e9}},
+                     .times = *MeasuredCollective::make(
+                         {{Bytes(2'000'000), 10e-6, 1 / 50e9}, {gibibytes(1), 30e-6, 1 / 100e9}}),
+                     .link_bandwidth = 100e9,
                      .first = kibibytes(1),
-                     .last = gibibytes(1),
                      .error = 0.05}};
   const GroupCosts costs = GroupCosts::make(star(8, {100, Duration()}), &profile);
   const GroupShape four{.ranks_per_node = 4};
-  // The lines meet at 20 us = S (1/50 - 1/100) s/GB: S = 2 MB.
   EXPECT_NEAR(seconds(costs, CollectiveOp::kAllGather, Bytes(1'000'000), four), 30e-6, 1e-11);
   EXPECT_NEAR(seconds(costs, CollectiveOp::kAllGather, Bytes(4'000'000), four), 70e-6, 1e-11);
   const CollectiveTime inside = costs.time(CollectiveOp::kAllGather, mebibytes(1), four);
@@ -147,8 +147,12 @@ TEST(GroupCost, PrefersTheMeasuredCurve) {
   const CollectiveTime outside = costs.time(CollectiveOp::kAllGather, gibibytes(2), four);
   EXPECT_EQ(outside.provenance, Provenance::kCalibratedRoofline);
   EXPECT_GT(outside.relative_high, inside.relative_high);
-  EXPECT_STREQ(costs.time(CollectiveOp::kAllGather, mebibytes(1), {.ranks_per_node = 8}).algorithm,
-               "ring");
+  // Eight ranks: the ring takes 7/8 S where four take 3/4 S, so the curve is stretched by 7/6.
+  EXPECT_NEAR(seconds(costs, CollectiveOp::kAllGather, Bytes(4'000'000), {.ranks_per_node = 8}),
+              70e-6 * 7 / 6, 1e-11);
+  EXPECT_STREQ(costs.time(CollectiveOp::kAllReduce, mebibytes(1), four).algorithm, "ring");
+  const GroupCosts degraded = GroupCosts::make(star(8, {80, Duration()}), &profile);
+  EXPECT_STREQ(degraded.time(CollectiveOp::kAllGather, mebibytes(1), four).algorithm, "ring");
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <optional>
+#include <limits>
 
 #include "sim/base/csv.h"
 #include "sim/base/str.h"
@@ -18,10 +18,6 @@ struct Line {
   double beta = 0;
   double at(double bytes) const { return alpha + beta * bytes; }
 };
-
-double relative_error(const Line& line, const MeasuredTime& point) {
-  return std::fabs(line.at(point.bytes.as_double()) / point.time.seconds() - 1);
-}
 
 // Sums for the normal equations with weights 1 / t^2, in units of the point's time.
 Line fit_line(std::span<const MeasuredTime> points) {
@@ -48,12 +44,38 @@ Line fit_line(std::span<const MeasuredTime> points) {
   return line;
 }
 
-std::optional<Line> line_within(std::span<const MeasuredTime> points, double tolerance) {
-  const Line line = fit_line(points);
+double squared_error(const Line& line, std::span<const MeasuredTime> points) {
+  double sum = 0;
   for (const MeasuredTime& point : points) {
-    if (relative_error(line, point) > tolerance) return std::nullopt;
+    const double error = line.at(point.bytes.as_double()) / point.time.seconds() - 1;
+    sum += error * error;
   }
-  return line;
+  return sum;
+}
+
+// Where the segments of the best cut end: best[k][end] is the smallest error of the first `end`
+// points in k + 1 segments of two points or more.
+std::vector<size_t> best_cut(std::span<const MeasuredTime> points, size_t segments) {
+  const size_t count = points.size();
+  const double none = std::numeric_limits<double>::infinity();
+  std::vector<std::vector<double>> best(segments, std::vector<double>(count + 1, none));
+  std::vector<std::vector<size_t>> begins(segments, std::vector<size_t>(count + 1, 0));
+  for (size_t end = 1; end <= count; ++end) {
+    for (size_t begin = 0; begin < end; ++begin) {
+      if (end - begin < 2 && count > 1) continue;
+      const std::span<const MeasuredTime> part = points.subspan(begin, end - begin);
+      const double error = squared_error(fit_line(part), part);
+      if (begin == 0) best[0][end] = error;
+      for (size_t k = 1; k < segments && begin > 0; ++k) {
+        if (best[k - 1][begin] + error >= best[k][end]) continue;
+        best[k][end] = best[k - 1][begin] + error;
+        begins[k][end] = begin;
+      }
+    }
+  }
+  std::vector<size_t> ends = {count};
+  for (size_t k = segments - 1; k > 0; --k) ends.insert(ends.begin(), begins[k][ends.front()]);
+  return ends;
 }
 
 constexpr std::array<std::string_view, 5> kColumns = {"op", "ranks", "bytes", "time_us", "source"};
@@ -85,8 +107,8 @@ Result<std::vector<MeasuredTime>> select_times(const CsvTable& table, const std:
 }  // namespace
 
 Result<MeasuredCollective> MeasuredCollective::fit(std::vector<MeasuredTime> times,
-                                                   double tolerance) {
-  SOAPBOX_CHECK(tolerance > 0, "tolerance must be positive");
+                                                   size_t segments) {
+  SOAPBOX_CHECK(segments > 0, "a curve needs a segment");
   if (times.empty()) return bad_input("no measured times");
   std::sort(times.begin(), times.end(),
             [](const MeasuredTime& a, const MeasuredTime& b) { return a.bytes < b.bytes; });
@@ -98,35 +120,49 @@ Result<MeasuredCollective> MeasuredCollective::fit(std::vector<MeasuredTime> tim
       return bad_input(str_cat(times[i].bytes.count(), " bytes were measured twice"));
     }
   }
-  MeasuredCollective measured;
   const std::span<const MeasuredTime> all = times;
-  for (size_t begin = 0; begin < all.size();) {
-    size_t end = begin + 1;
-    Line line = fit_line(all.subspan(begin, 1));
-    for (size_t longer = end + 1; longer <= all.size(); ++longer) {
-      const std::optional<Line> found = line_within(all.subspan(begin, longer - begin), tolerance);
-      if (!found) break;
-      line = *found;
-      end = longer;
-    }
-    const double start = begin == 0 ? 0 : measured.time(measured.segments_.back().last).seconds();
-    measured.segments_.push_back({all[end - 1].bytes, line.alpha, line.beta});
-    measured.starts_s_.push_back(start);
+  std::vector<AlphaBetaSegment> found;
+  size_t begin = 0;
+  for (const size_t end : best_cut(all, std::clamp<size_t>(times.size() / 2, 1, segments))) {
+    const Line line = fit_line(all.subspan(begin, end - begin));
+    found.push_back({all[end - 1].bytes, line.alpha, line.beta});
     begin = end;
   }
-  for (const MeasuredTime& point : times) {
-    const double ratio = measured.time(point.bytes).seconds() / point.time.seconds();
-    measured.worst_error_ = std::max(measured.worst_error_, std::fabs(ratio - 1));
+  return make(std::move(found));
+}
+
+Result<MeasuredCollective> MeasuredCollective::make(std::vector<AlphaBetaSegment> segments) {
+  if (segments.empty()) return bad_input("at least one segment is needed");
+  MeasuredCollective measured;
+  for (const AlphaBetaSegment& segment : segments) {
+    double start = 0;
+    if (!measured.segments_.empty()) {
+      const Bytes before = measured.segments_.back().last;
+      if (segment.last <= before) {
+        return bad_input(str_cat("a segment up to ", segment.last.count(),
+                                 " bytes after one up to ", before.count()));
+      }
+      start = measured.seconds(before.as_double());
+    }
+    measured.segments_.push_back(segment);
+    measured.starts_s_.push_back(start);
   }
   return measured;
 }
 
-Duration MeasuredCollective::time(Bytes bytes) const {
+double MeasuredCollective::seconds(double bytes) const {
   size_t index = 0;
-  while (index + 1 < segments_.size() && bytes > segments_[index].last) ++index;
+  while (index + 1 < segments_.size() && bytes > segments_[index].last.as_double()) ++index;
   const AlphaBetaSegment& segment = segments_[index];
-  const double seconds = segment.alpha_s + segment.beta_s_per_byte * bytes.as_double();
-  return from_seconds(std::max(seconds, starts_s_[index]));
+  return std::max(segment.alpha_s + segment.beta_s_per_byte * bytes, starts_s_[index]);
+}
+
+double mean_error(const MeasuredCollective& measured, std::span<const MeasuredTime> times) {
+  double sum = 0;
+  for (const MeasuredTime& time : times) {
+    sum += std::fabs(measured.seconds(time.bytes.as_double()) / time.time.seconds() - 1);
+  }
+  return times.empty() ? 0 : sum / static_cast<double>(times.size());
 }
 
 Result<std::vector<MeasuredTime>> parse_measured_times(std::string_view text,

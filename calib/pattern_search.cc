@@ -1,0 +1,39 @@
+#include "calib/pattern_search.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace soapbox::calib {
+
+void pattern_search(std::vector<double>& values,
+                    const std::function<double(const std::vector<double>&)>& cost) {
+  constexpr int kMostSweeps = 25;
+  double best = cost(values);
+  for (const double step : {1.3, 1.1, 1.04, 1.01}) {
+    bool improved = true;
+    for (int sweep = 0; improved && sweep < kMostSweeps; ++sweep) {
+      improved = false;
+      for (double& value : values) {
+        const double old = value;
+        for (const double next : {old * step, old / step}) {
+          value = next;
+          const double found = cost(values);
+          if (found < best) {
+            best = found;
+            improved = true;
+            break;
+          }
+          value = old;
+        }
+      }
+    }
+  }
+}
+
+double rounded_to(double value, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*g", digits, value);
+  return std::strtod(text, nullptr);
+}
+
+}  // namespace soapbox::calib
