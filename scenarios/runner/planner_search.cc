@@ -8,8 +8,10 @@
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
+#include "sim/base/check.h"
 #include "sim/base/str.h"
 #include "sim/model/transformers.h"
+#include "strategies/uniap/to_plan.h"
 
 namespace soapbox::runner {
 namespace {
@@ -18,6 +20,8 @@ namespace uniap = strategies::uniap;
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMostBatch = 1 << 24;
+// What a framework keeps for itself on a device, as Galvatron counts it.
+constexpr Bytes kReserved = mebibytes(1024);
 // Of the searchers that see a simulator; a planner has no use for them.
 constexpr std::array<std::string_view, 6> kSearcherOptions = {"budget",     "seed", "sync",
                                                               "simulation", "db",   "network"};
@@ -112,6 +116,20 @@ Json layers_json(const uniap::UnifiedPlan& plan) {
   return layers;
 }
 
+// The paper's three failures: nothing fits (SOL x), the planner gave up (MEM x), what it planned
+// does not run (CUDA x).
+std::string failure_text(const PlannerSearchOutcome& outcome) {
+  return outcome.unified.best ? "does not run" : to_string(outcome.unified.failure);
+}
+
+std::string reason_text(const PlannerSearchOutcome& outcome) {
+  if (!outcome.simulated) return outcome.unified.infeasible_reason;
+  const auto& infeasible = std::get<Infeasible>(*outcome.simulated);
+  return str_cat("device ", infeasible.device.value(),
+                 " runs out of memory: ", infeasible.component, " needs ",
+                 infeasible.needed.count(), " of ", infeasible.available.count(), " bytes");
+}
+
 // The fields that a table shows, too; the layers follow.
 Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcome) {
   const uniap::UnifiedOutcome& unified = outcome.unified;
@@ -122,7 +140,18 @@ Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcom
   record.add("devices", outcome.cluster.device_count());
   record.add("global_batch", spec.global_batch);
   record.add("method", spec.method);
-  record.add("feasible", best.has_value());
+  const Report* report = outcome.report();
+  record.add("feasible", report != nullptr);
+  const auto simulated = [&](auto field) {
+    return report != nullptr ? results::Cell(field(*report)) : results::Cell();
+  };
+  record.add("iteration_time_s",
+             simulated([](const Report& r) { return r.iteration_time.seconds(); }));
+  record.add("samples_per_s", simulated([&](const Report& r) {
+               return static_cast<double>(spec.global_batch) / r.iteration_time.seconds();
+             }));
+  record.add("peak_memory_bytes",
+             simulated([](const Report& r) { return r.memory.total().count(); }));
   record.add("objective_s", best ? results::Cell(best->objective.total_s) : results::Cell());
   record.add("bound_s", unified.bound_s > 0 ? results::Cell(unified.bound_s) : results::Cell());
   record.add("gap", best && unified.bound_s > 0 ? results::Cell(unified.gap()) : results::Cell());
@@ -135,9 +164,9 @@ Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcom
   record.add("labels", unified.labels);
   record.add("table_cpu_s", unified.table_cpu_s);
   record.add("search_cpu_s", unified.search_cpu_s);
-  record.add("failure", best ? results::Cell() : results::Cell(to_string(unified.failure)));
-  record.add("infeasible_reason",
-             best ? results::Cell() : results::Cell(unified.infeasible_reason));
+  const bool runs = report != nullptr;
+  record.add("failure", runs ? results::Cell() : results::Cell(failure_text(outcome)));
+  record.add("infeasible_reason", runs ? results::Cell() : results::Cell(reason_text(outcome)));
   return record;
 }
 
@@ -155,6 +184,10 @@ std::string render(const PlannerSearchSpec& spec, const PlannerSearchOutcome& ou
 
 }  // namespace
 
+const Report* PlannerSearchOutcome::report() const {
+  return simulated ? std::get_if<Report>(&*simulated) : nullptr;
+}
+
 std::vector<Option> planner_options() {
   return {
       {"global-batch", "N", "planners: samples per iteration, all devices together"},
@@ -171,6 +204,7 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
     if (arguments.has(option)) return usage_error(str_cat("--", option, " is not for planners"));
   }
   PlannerSearchSpec spec;
+  spec.factors.reserved = kReserved;
   for (auto [text, option] : {std::pair(&spec.method, "method"), std::pair(&spec.model, "model"),
                               std::pair(&spec.cluster, "cluster")}) {
     const Result<std::string> value = arguments.required(option);
@@ -227,9 +261,12 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
   const Result<KernelCosts> kernels =
       KernelCosts::make(cluster->hardware()[HardwareId(0)], nullptr);
   if (!kernels) return kernels.error();
-  PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster), {}};
+  IdVector<HardwareId, KernelCosts> all_kernels;
+  all_kernels.push_back(*kernels);
+  PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster), {}, {}, {}};
   const GroupCosts groups = GroupCosts::make(outcome.cluster, nullptr);
-  const uniap::TransformerCosts costs(outcome.model, outcome.cluster, *kernels, groups, spec.costs);
+  const ParallelProblem problem{outcome.model, outcome.cluster, all_kernels, groups, spec.factors};
+  const uniap::TransformerCosts costs(problem, spec.costs);
   outcome.unified = uniap::unified_search({.costs = costs,
                                            .options = spec.tables,
                                            .global_batch = spec.global_batch,
@@ -237,6 +274,13 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
                                            .cpu_limit_s = spec.cpu_limit_s,
                                            .stages = spec.stages,
                                            .microbatches = spec.microbatches});
+  if (!outcome.unified.best) return outcome;
+  outcome.plan =
+      uniap::to_parallel_plan(*outcome.unified.best, spec.costs, spec.tables, spec.global_batch);
+  const Status fits =
+      check_parallel_plan(outcome.model, *outcome.plan, outcome.cluster.device_count());
+  SOAPBOX_CHECK(fits.has_value(), "a planner's plan is not a plan");
+  outcome.simulated = simulate_parallel(problem, *outcome.plan).outcome;
   return outcome;
 }
 
@@ -248,7 +292,7 @@ Result<CommandResult> run_planner_search(const Arguments& arguments, const Conso
   const Result<PlannerSearchOutcome> outcome = planner_search(*spec);
   if (!outcome) return outcome.error();
   CommandResult result{render(*spec, *outcome, *format)};
-  if (!outcome->unified.best) result.exit_code = ExitCode::kInfeasible;
+  if (outcome->report() == nullptr) result.exit_code = ExitCode::kInfeasible;
   return result;
 }
 

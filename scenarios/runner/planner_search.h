@@ -12,6 +12,7 @@
 #include "sim/base/result.h"
 #include "sim/cluster/cluster.h"
 #include "sim/model/transformer.h"
+#include "sim/parallel/simulate_parallel.h"
 #include "strategies/uniap/transformer_costs.h"
 #include "strategies/uniap/unified.h"
 
@@ -27,6 +28,7 @@ struct PlannerSearchSpec {
   std::optional<int64_t> microbatches;
   strategies::uniap::TransformerCostsOptions costs;
   strategies::uniap::TableOptions tables;
+  RunFactors factors;
   double cpu_limit_s = 60;
 };
 
@@ -39,6 +41,9 @@ struct PlannerSearchOutcome {
   Transformer model;
   Cluster cluster;
   strategies::uniap::UnifiedOutcome unified;
+  std::optional<ParallelPlan> plan;  // the best, and what its simulation says
+  std::optional<Outcome> simulated;
+  const Report* report() const;  // null where there is no plan or it does not run
 };
 Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec);
 

@@ -16,8 +16,8 @@ LayerWriter::LayerWriter(const TransformerLayer& layer, const LayerStrategy& str
                        ? 4
                        : 2),
       operand_bytes_(static_cast<double>(size_bytes(plan.precision.compute))),
-      samples_(plan.microbatch),
-      tokens_(plan.microbatch * ceil_divide(layer.seq_len, strategy.context_parallel)),
+      samples_(plan.samples_of(strategy)),
+      tokens_(samples_ * ceil_divide(layer.seq_len, strategy.context_parallel)),
       sequence_(strategy.sequence_parallel && tensor_ > 1),
       norm_tokens_(static_cast<double>(tokens_) / (sequence_ ? tensor_ : 1)) {}
 

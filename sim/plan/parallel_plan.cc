@@ -193,6 +193,11 @@ Status check_parallel_plan(const Transformer& model, const ParallelPlan& plan,
   for (const LayerStrategy& strategy : plan.strategies) {
     const Status fits = check_strategy(strategy, devices / plan.pipeline_parallel);
     if (!fits) return fits;
+    const int64_t samples = plan.microbatch * plan.strategies.front().data_parallel;
+    if (!divides(strategy.data_parallel, samples)) {
+      return refuse("data_parallel", strategy.data_parallel,
+                    str_cat("a divisor of the ", samples, " samples of a micro-batch"));
+    }
   }
   for (size_t layer = 0; layer < model.layers.size(); ++layer) {
     const Status fits = check_layer(model.layers[layer], plan.strategy(layer));

@@ -68,7 +68,9 @@ struct ParallelPlan {
   int32_t pipeline_parallel = 1;
   int32_t chunks_per_stage = 1;  // virtual stages of one device (vpp)
   PipelineSchedule schedule = PipelineSchedule::k1F1B;
-  int64_t microbatch = 1;    // samples of one micro-batch on one data rank
+  // Samples of one micro-batch on one data rank of the first of `strategies`; those with other
+  // numbers of data ranks share the same micro-batch (samples_of).
+  int64_t microbatch = 1;
   int64_t microbatches = 1;  // per iteration and data rank
   // First layer of each of the pipeline x chunks pieces in order of execution; ascending, first 0.
   std::vector<int32_t> chunk_begin = {0};
@@ -84,6 +86,10 @@ struct ParallelPlan {
   int32_t stage_count() const { return pipeline_parallel * chunks_per_stage; }  // virtual ones
   const LayerStrategy& strategy(size_t layer) const {
     return strategies[strategy_of_layer.empty() ? 0 : strategy_of_layer[layer]];
+  }
+  // Of one micro-batch on one data rank of a layer with this strategy.
+  int64_t samples_of(const LayerStrategy& strategy) const {
+    return microbatch * strategies.front().data_parallel / strategy.data_parallel;
   }
   friend bool operator==(const ParallelPlan&, const ParallelPlan&) = default;
 };

@@ -40,14 +40,15 @@ double backward_time(const TableOptions& options, const LayerSeconds& s) {
 double traffic_time(const TableOptions& options, const LayerSeconds& s, int64_t microbatches) {
   const double backward = backward_time(options, s);
   const double exposed = overlapped(options, s.gradient, backward) - backward;
-  const double times =
+  const double once =
       options.gradient_sync == GradientSync::kOnce ? 1 / static_cast<double>(microbatches) : 1.0;
+  const double times = s.gradient_each_time ? 1.0 : once;
   double gathers = s.gather_forward + s.gather_backward;
   if (options.gathers == Gathers::kPrefetched) {
     gathers = overlapped(options, s.gather_forward, s.forward) - s.forward +
               overlapped(options, s.gather_backward, backward) - backward;
   }
-  return s.tensor_forward + s.tensor_backward + gathers + (exposed + s.update) * times;
+  return s.tensor_forward + s.tensor_backward + gathers + exposed * times + s.update * once;
 }
 
 void fill_layers(const LayerCosts& costs, const TableOptions& options, int64_t samples,

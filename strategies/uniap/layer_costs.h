@@ -21,7 +21,8 @@ struct LayerSeconds {
   // Gradients over the data ranks, once where they are accumulated; overlapped with the backward
   // pass as far as it goes.
   double gradient = 0;
-  double update = 0;  // of the parameters, once per iteration
+  bool gradient_each_time = false;  // sharded gradients are reduced in every micro-batch
+  double update = 0;                // of the parameters, once per iteration
 };
 
 class LayerCosts {

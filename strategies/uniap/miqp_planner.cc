@@ -24,8 +24,7 @@ Assignment assignment_of(const miqp::Assignment& plan, size_t stages) {
 }
 
 const miqp::SolverRow& solver() {
-  Result<const miqp::SolverRow*> row = miqp::find_solver("exact");
-  if (!row) row = miqp::find_solver("brute");
+  const Result<const miqp::SolverRow*> row = miqp::find_solver("exact");
   SOAPBOX_CHECK(row.has_value(), "the exact solver is built in");
   return **row;
 }
