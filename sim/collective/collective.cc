@@ -23,6 +23,9 @@ double factor_two_passes(double n) {
   return 2 * (n - 1) / n;
 }
 
+// Schedules of several groups are written down message by message: some 100 bytes each.
+constexpr uint64_t kMostConcurrentMessages = uint64_t{1} << 24;
+
 using enum CollectiveOp;
 constexpr std::array kCollectives = {
     CollectiveRow{kAllReduce, "all_reduce", factor_two_passes},
@@ -214,6 +217,25 @@ Bytes schedule_bytes(CollectiveOp op, Bytes bytes, uint32_t ranks) {
   return op == kAllToAll || op == kSendRecv ? bytes * ranks : bytes;
 }
 
+namespace {
+
+CollectiveOutcome outcome_of(const Chosen& chosen, const Schedule& schedule,
+                             const Simulated& simulated, const CollectiveSpec& spec) {
+  CollectiveOutcome outcome;
+  outcome.algorithm = chosen.row->name;
+  outcome.time = simulated.time;
+  outcome.events = simulated.events;
+  outcome.messages = uint64_t{schedule.message_count() - schedule.join_count()} * spec.chunks;
+  if (outcome.time > Duration()) {
+    outcome.algorithm_bandwidth = spec.bytes.as_double() / outcome.time.seconds();
+    outcome.bus_bandwidth =
+        outcome.algorithm_bandwidth * collective_row(spec.op).bus_factor(chosen.shape.ranks);
+  }
+  return outcome;
+}
+
+}  // namespace
+
 Result<CollectiveOutcome> simulate_collective(const Cluster& cluster,
                                               std::span<const DeviceId> devices,
                                               const CollectiveSpec& spec) {
@@ -221,39 +243,41 @@ Result<CollectiveOutcome> simulate_collective(const Cluster& cluster,
   if (!chosen) return chosen.error();
   const Schedule& schedule = *chosen->schedule;
   const StepNetwork network(cluster, devices, schedule.pairs());
-  const uint32_t ranks = chosen->shape.ranks;
-  const Bytes total = schedule_bytes(spec.op, spec.bytes, ranks);
+  const Bytes total = schedule_bytes(spec.op, spec.bytes, chosen->shape.ranks);
   const std::unique_ptr<const Schedule> folded =
       spec.fold ? find_fold(schedule, network, total, spec.chunks) : nullptr;
   const Result<Simulated> simulated =
       simulate_schedule(folded ? *folded : schedule, network, total, spec);
   if (!simulated) return simulated.error();
-
-  CollectiveOutcome outcome;
-  outcome.algorithm = chosen->row->name;
-  outcome.time = simulated->time;
-  outcome.events = simulated->events;
-  outcome.messages = uint64_t{schedule.message_count() - schedule.join_count()} * spec.chunks;
+  CollectiveOutcome outcome = outcome_of(*chosen, schedule, *simulated, spec);
   if (folded) outcome.folded_ranks = static_cast<uint32_t>(folded->pairs().size());
-  if (outcome.time > Duration()) {
-    outcome.algorithm_bandwidth = spec.bytes.as_double() / outcome.time.seconds();
-    outcome.bus_bandwidth = outcome.algorithm_bandwidth * collective_row(spec.op).bus_factor(ranks);
-  }
   return outcome;
 }
 
-Result<Duration> simulate_concurrent(const Cluster& cluster,
-                                     std::span<const std::vector<DeviceId>> groups,
-                                     const CollectiveSpec& spec) {
+Result<CollectiveOutcome> simulate_concurrent(const Cluster& cluster,
+                                              std::span<const std::vector<DeviceId>> groups,
+                                              const CollectiveSpec& spec) {
+  if (groups.empty()) return bad_input("no groups");
+  if (groups.size() == 1) return simulate_collective(cluster, groups[0], spec);
+  // All groups do the same: what is best for the first alone.
+  const Result<Chosen> chosen = choose(cluster, groups[0], spec);
+  if (!chosen) return chosen.error();
   std::vector<std::unique_ptr<const Schedule>> schedules;
   std::vector<const Schedule*> pointers;
   std::vector<DeviceId> devices;
   Bytes total;
+  uint64_t messages = 0;
   for (const std::vector<DeviceId>& group : groups) {
     if (group.size() != groups[0].size()) return bad_input("groups of different sizes");
-    Result<Chosen> chosen = choose(cluster, group, spec);
-    if (!chosen) return chosen.error();
-    schedules.push_back(std::move(chosen->schedule));
+    Result<std::unique_ptr<const Schedule>> schedule =
+        chosen->row->build(shape_of(cluster, group, spec.op));
+    if (!schedule) return schedule.error();
+    messages += (*schedule)->message_count();
+    if (messages > kMostConcurrentMessages) {
+      return bad_input(str_cat("more than ", kMostConcurrentMessages,
+                               " messages in groups at once; use fewer devices"));
+    }
+    schedules.push_back(*std::move(schedule));
     pointers.push_back(schedules.back().get());
     devices.insert(devices.end(), group.begin(), group.end());
     total += schedule_bytes(spec.op, spec.bytes, chosen->shape.ranks);
@@ -262,7 +286,28 @@ Result<Duration> simulate_concurrent(const Cluster& cluster,
   const StepNetwork network(cluster, devices, all->pairs());
   const Result<Simulated> simulated = simulate_schedule(*all, network, total, spec);
   if (!simulated) return simulated.error();
-  return simulated->time;
+  return outcome_of(*chosen, *all, *simulated, spec);
+}
+
+Result<std::vector<std::vector<DeviceId>>> strided_groups(const Cluster& cluster, size_t size,
+                                                          size_t stride) {
+  const size_t devices = cluster.device_count();
+  if (size < 2 || stride < 1 || size > devices || stride > devices / size ||
+      devices % (size * stride) != 0) {
+    return bad_input(str_cat("groups of ", size, " with stride ", stride, " do not divide ",
+                             devices, " devices; size x stride must"));
+  }
+  std::vector<std::vector<DeviceId>> groups;
+  for (size_t block = 0; block < devices; block += size * stride) {
+    for (size_t offset = 0; offset < stride; ++offset) {
+      std::vector<DeviceId> group;
+      for (size_t i = 0; i < size; ++i) {
+        group.push_back(DeviceId::from_index(block + offset + i * stride));
+      }
+      groups.push_back(std::move(group));
+    }
+  }
+  return groups;
 }
 
 }  // namespace soapbox

@@ -80,10 +80,16 @@ Result<CollectiveOutcome> simulate_collective(const Cluster& cluster,
                                               std::span<const DeviceId> devices,
                                               const CollectiveSpec& spec);
 
-// Several at once that share the links: when the last has ended. Each on its own devices.
-Result<Duration> simulate_concurrent(const Cluster& cluster,
-                                     std::span<const std::vector<DeviceId>> groups,
-                                     const CollectiveSpec& spec);
+// Several at once that share the links: when the last has ended. Each on its own devices, all by
+// the algorithm that is best for the first alone; not folded. Bandwidths are those of one group.
+Result<CollectiveOutcome> simulate_concurrent(const Cluster& cluster,
+                                              std::span<const std::vector<DeviceId>> groups,
+                                              const CollectiveSpec& spec);
+
+// All devices in groups of `size` of which neighbours are `stride` devices apart: 8 devices in
+// groups of 2 with stride 4 are 0 4, 1 5, 2 6, 3 7. Fails where size x stride does not divide them.
+Result<std::vector<std::vector<DeviceId>>> strided_groups(const Cluster& cluster, size_t size,
+                                                          size_t stride);
 
 // The bytes of all blocks of a schedule.
 Bytes schedule_bytes(CollectiveOp op, Bytes bytes, uint32_t ranks);

@@ -287,20 +287,31 @@ TEST(Collective, NicSharingEmergesFromOneNicCapacity) {
       nodes_with_one_nic(2, 8, {4.66, nanoseconds(1500)}, {8.6, nanoseconds(1500)});
   for (const CollectiveNetwork network : {CollectiveNetwork::kSteps, CollectiveNetwork::kFair}) {
     for (const SharedNic& c : {SharedNic{16, 1, 4.66}, SharedNic{4, 4, 1.98}, {2, 8, 1.16}}) {
-      std::vector<std::vector<DeviceId>> groups(16 / c.group_size);
-      for (uint32_t rank = 0; rank < 16; ++rank) {
-        groups[rank % groups.size()].push_back(DeviceId(rank));
-      }
-      ASSERT_EQ(groups.size(), c.stride);
+      const auto groups = strided_groups(cluster, c.group_size, c.stride);
+      ASSERT_TRUE(groups) << groups.error().to_string();
+      ASSERT_EQ(groups->size(), c.stride);
       CollectiveSpec spec{.op = CollectiveOp::kAllReduce, .algorithm = "ring", .network = network};
       spec.bytes = Bytes(kLarge);
       spec.chunks = 8;
-      const Duration time = simulate_concurrent(cluster, groups, spec).value();
-      const double bus = static_cast<double>(kLarge) / time.seconds() *
-                         collective_row(spec.op).bus_factor(c.group_size) / 1e9;
+      const double bus = simulate_concurrent(cluster, *groups, spec)->bus_bandwidth / 1e9;
       EXPECT_NEAR(bus / c.measured_gb_per_s, 1, 0.09) << c.group_size << " ranks: " << bus;
     }
   }
+}
+
+TEST(Collective, GroupsWithAStrideCoverEveryDeviceOnce) {
+  const Cluster cluster = star(12, kCable);
+  const auto groups = strided_groups(cluster, 3, 2);
+  ASSERT_TRUE(groups);
+  const std::vector<std::vector<DeviceId>> expected = {{DeviceId(0), DeviceId(2), DeviceId(4)},
+                                                       {DeviceId(1), DeviceId(3), DeviceId(5)},
+                                                       {DeviceId(6), DeviceId(8), DeviceId(10)},
+                                                       {DeviceId(7), DeviceId(9), DeviceId(11)}};
+  EXPECT_EQ(*groups, expected);
+  EXPECT_FALSE(strided_groups(cluster, 5, 1));
+  EXPECT_FALSE(strided_groups(cluster, 1, 1));
+  EXPECT_FALSE(strided_groups(cluster, 4, 0));
+  EXPECT_FALSE(strided_groups(cluster, 3, SIZE_MAX / 2));
 }
 
 TEST(Collective, FairSharingGivesTheClosedFormsWhereNothingIsShared) {

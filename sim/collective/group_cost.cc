@@ -10,9 +10,6 @@ namespace soapbox {
 namespace {
 
 constexpr size_t kOpCount = 6;
-// A model without measurements: calibrated models of such libraries err by up to a factor of two.
-constexpr double kUncalibratedLow = 0.5;
-constexpr double kUncalibratedHigh = 2;
 // A curve beyond the sizes that it was fitted to.
 constexpr double kExtrapolationWidening = 2;
 

@@ -61,6 +61,10 @@ struct CollectiveTime {
   const char* algorithm = "none";
 };
 
+// What links alone say errs by up to a factor of two.
+inline constexpr double kUncalibratedLow = 0.5;
+inline constexpr double kUncalibratedHigh = 2;
+
 // NCCL's own model (its tuner): what is assumed where nothing was measured.
 CollectiveProfile public_constants(bool nvlink);
 
