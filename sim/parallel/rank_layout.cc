@@ -12,7 +12,8 @@ GroupShape strided_group(int64_t count, int64_t stride, int64_t devices_per_node
     shape.node_stride = stride / devices_per_node;
     return shape;
   }
-  shape.ranks_per_node = std::clamp<int64_t>(devices_per_node / stride, 1, count);
+  // A stride that does not divide a node still meets its first and its last device.
+  shape.ranks_per_node = std::clamp<int64_t>((devices_per_node + stride - 1) / stride, 1, count);
   shape.nodes = (count + shape.ranks_per_node - 1) / shape.ranks_per_node;
   shape.groups_per_node = std::max<int64_t>(1, devices_per_node / shape.ranks_per_node);
   return shape;

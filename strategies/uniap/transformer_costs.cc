@@ -145,14 +145,14 @@ LayerBytes TransformerCosts::bytes(size_t layer, const Strategy& s, int64_t samp
 }
 
 Bytes TransformerCosts::memory_limit(int64_t samples, int32_t stages) const {
-  Bytes most;  // of a layer while it runs: its buffers, and its own and the next one's parameters
+  Bytes most;  // of a layer while it runs: its buffers; parameters and gradients of it and the next
   for (size_t u = 0; u < layer_count(); ++u) {
     if (kind_of_layer_[u] != u) continue;
     for (const Strategy& s : stage_strategies(device_count() / stages)) {
       if (!allowed(u, s, samples)) continue;
       const LayerWork& work = rank_costs(u, s, samples).work;
       const int64_t gathered =
-          s.fsdp ? 2 * work.dense_parameters * size_bytes(options_.precision.parameters) : 0;
+          s.fsdp ? 4 * work.dense_parameters * size_bytes(options_.precision.parameters) : 0;
       most = std::max(most, Bytes(work.transient_bytes + gathered));
     }
   }

@@ -22,7 +22,9 @@ class Search {
 
  private:
   void try_cell(int32_t stages, int64_t microbatches);
-  void explain(const CostTables& tables, const CellAnswer& answer, Cell& cell);
+  void plan_cell(CostTables tables, Cell& cell);
+  void refuse(const Shortage& short_of, Cell& cell);
+  void explain(const CellAnswer& answer, Cell& cell);
   void finish();
 
   const UnifiedRequest& request_;
@@ -30,23 +32,24 @@ class Search {
   std::optional<Bytes> least_excess_;  // of the cells without a solution
 };
 
-// Sorts out why a planner came back without a plan.
-void Search::explain(const CostTables& tables, const CellAnswer& answer, Cell& cell) {
-  cell.reason = answer.reason;
-  if (const std::optional<Shortage> short_of = shortage(tables)) {
-    cell.failure = Failure::kNoSolution;
-    cell.proven = true;
-    cell.reason = str_cat("pp ", cell.stages, ", ", cell.microbatches,
-                          " micro-batches: ", short_of->to_string());
-    const Bytes excess = short_of->needed - short_of->limit;
-    const bool nearer = !least_excess_ || (!short_of->not_splittable && excess < *least_excess_);
-    if (outcome_.failure != Failure::kMissed && outcome_.failure != Failure::kGaveUp && nearer) {
-      if (!short_of->not_splittable) least_excess_ = excess;
-      outcome_.failure = cell.failure;
-      outcome_.infeasible_reason = cell.reason;
-    }
-    return;
+// Nothing fits: proven without a planner.
+void Search::refuse(const Shortage& short_of, Cell& cell) {
+  cell.failure = Failure::kNoSolution;
+  cell.proven = true;
+  cell.reason = str_cat("pp ", cell.stages, ", ", cell.microbatches,
+                        " micro-batches: ", short_of.to_string());
+  const Bytes excess = short_of.needed - short_of.limit;
+  const bool nearer = !least_excess_ || (!short_of.not_splittable && excess < *least_excess_);
+  if (outcome_.failure != Failure::kMissed && outcome_.failure != Failure::kGaveUp && nearer) {
+    if (!short_of.not_splittable) least_excess_ = excess;
+    outcome_.failure = cell.failure;
+    outcome_.infeasible_reason = cell.reason;
   }
+}
+
+// Sorts out why a planner came back without a plan although one fits.
+void Search::explain(const CellAnswer& answer, Cell& cell) {
+  cell.reason = answer.reason;
   if (answer.proven) {
     cell.failure = Failure::kCutOff;
     return;
@@ -57,29 +60,32 @@ void Search::explain(const CostTables& tables, const CellAnswer& answer, Cell& c
                                        " micro-batches: a plan exists, but ", cell.reason);
 }
 
+void Search::plan_cell(CostTables tables, Cell& cell) {
+  const double cutoff_s = outcome_.best ? outcome_.best->objective.total_s : kNoCutoff;
+  const CellAnswer answer = request_.planner.plan(tables, cutoff_s, request_.cpu_limit_s);
+  cell.bound_s = answer.bound_s;
+  cell.proven = answer.proven;
+  outcome_.labels += answer.labels;
+  if (outcome_.solver.empty()) outcome_.solver = answer.solver;
+  if (!answer.assignment) return explain(answer, cell);
+  std::optional<Objective> value = evaluate(tables, *answer.assignment);
+  SOAPBOX_CHECK(value.has_value(), "a planner's plan does not fit");
+  cell.objective_s = value->total_s;
+  if (value->total_s < cutoff_s) {
+    outcome_.best = UnifiedPlan{std::move(tables), *answer.assignment, *std::move(value)};
+  }
+}
+
 void Search::try_cell(int32_t stages, int64_t microbatches) {
   const double start_s = thread_cpu_s();
   CostTables tables =
       build_tables(request_.costs, request_.options, stages, microbatches, request_.global_batch);
   const double built_s = thread_cpu_s();
-  const double cutoff_s = outcome_.best ? outcome_.best->objective.total_s : kNoCutoff;
-  const CellAnswer answer = request_.planner.plan(tables, cutoff_s, request_.cpu_limit_s);
-  Cell cell{.stages = stages,
-            .microbatches = microbatches,
-            .bound_s = answer.bound_s,
-            .proven = answer.proven,
-            .reason = {}};
-  outcome_.labels += answer.labels;
-  if (outcome_.solver.empty()) outcome_.solver = answer.solver;
-  if (answer.assignment) {
-    std::optional<Objective> value = evaluate(tables, *answer.assignment);
-    SOAPBOX_CHECK(value.has_value(), "a planner's plan does not fit");
-    cell.objective_s = value->total_s;
-    if (value->total_s < cutoff_s) {
-      outcome_.best = UnifiedPlan{std::move(tables), *answer.assignment, *std::move(value)};
-    }
+  Cell cell{.stages = stages, .microbatches = microbatches, .reason = {}};
+  if (const std::optional<Shortage> short_of = shortage(tables)) {
+    refuse(*short_of, cell);
   } else {
-    explain(tables, answer, cell);
+    plan_cell(std::move(tables), cell);
   }
   outcome_.cells.push_back(std::move(cell));
   outcome_.table_cpu_s += built_s - start_s;

@@ -1,0 +1,98 @@
+// soapbox search with planners, run as a user would.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "scenarios/runner/commands.h"
+#include "scenarios/runner/test_program.h"
+
+namespace soapbox::runner {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::vector<std::string> search(const std::string& method, std::vector<std::string> more = {}) {
+  std::vector<std::string> words = {"search",    "--method",  method,  "--model",
+                                    "bert_huge", "--cluster", "env_b", "--global-batch",
+                                    "16",        "--format",  "json"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+double number(const json& row, const char* key) {
+  return row.at(key).get<double>();
+}
+
+TEST(PlannerSearch, TheJointSearchIsProvenAndNoRivalBeatsIt) {
+  const ProgramFolder folder;
+  const Ran ran = folder.run(search("miqp"));
+  ASSERT_EQ(ran.exit_code, 0) << ran.messages;
+  const json joint = json::parse(ran.output);
+  EXPECT_EQ(joint.at("proven"), true);
+  EXPECT_EQ(joint.at("gap"), 0.0);
+  EXPECT_EQ(joint.at("strategy_by_layer").size(), 34u);
+  EXPECT_TRUE(joint.at("infeasible_reason").is_null());
+  EXPECT_GT(number(joint, "table_cpu_s"), 0);
+  EXPECT_LT(number(joint, "objective_s"), number(joint, "iteration_time_s") * 1.25);
+  for (const char* rival : {"galvatron", "alpa", "megatron", "intra_only", "inter_only"}) {
+    const Ran other = folder.run(search(rival));
+    ASSERT_EQ(other.exit_code, 0) << other.messages;
+    const json row = json::parse(other.output);
+    EXPECT_GE(number(row, "objective_s"), number(joint, "objective_s") * (1 - 1e-9)) << rival;
+    EXPECT_GT(number(row, "iteration_time_s"), number(joint, "iteration_time_s")) << rival;
+  }
+}
+
+// UniAP, ablation on EnvB: without a pipeline the gradients of all layers cross the 10 Gbit/s link.
+TEST(PlannerSearch, WithoutAPipelineBertHugeIsSlowerByAFactorOnSlowLinks) {
+  const ProgramFolder folder;
+  const json joint = json::parse(folder.run(search("miqp")).output);
+  const json intra = json::parse(folder.run(search("intra_only")).output);
+  EXPECT_EQ(intra.at("pp"), 1);
+  EXPECT_EQ(joint.at("pp"), 2);  // one stage per node
+  EXPECT_GT(number(intra, "iteration_time_s"), 2.5 * number(joint, "iteration_time_s"));
+}
+
+TEST(PlannerSearch, TooLittleMemoryIsExplainedByStageAndComponent) {
+  const ProgramFolder folder;
+  const Ran ran = folder.run({"search", "--method", "miqp", "--model", "llama_13b", "--cluster",
+                              "env_b", "--global-batch", "8", "--format", "json"});
+  EXPECT_EQ(ran.exit_code, static_cast<int>(ExitCode::kInfeasible));
+  const json row = json::parse(ran.output);
+  EXPECT_TRUE(row.at("iteration_time_s").is_null());
+  EXPECT_TRUE(row.at("strategy_by_layer").is_null());
+  EXPECT_EQ(row.at("failure"), "no solution");
+  EXPECT_EQ(row.at("proven"), true);
+  EXPECT_THAT(row.at("infeasible_reason").get<std::string>(), HasSubstr("GB: states "));
+}
+
+TEST(PlannerSearch, TellsWhatIsAllowed) {
+  const ProgramFolder folder;
+  const struct {
+    std::vector<std::string> words;
+    std::string part;
+  } cases[] = {
+      {search("miqp", {"--pp", "3"}), "--pp 3 does not divide the 8 devices"},
+      {search("miqp", {"--microbatches", "5"}), "does not divide the global batch of 16"},
+      {search("miqp", {"--budget", "5"}), "--budget is not for planners"},
+      {search("miqp", {"--precision", "fp23"}), "did you mean"},
+      {search("miqp", {"--set", "memory"}), "is not SWITCH=VALUE"},
+      {search("miqp", {"--set", "memory=gpip"}), "did you mean 'gpipe'?"},
+      {search("miqp", {"--set", "memori=gpipe"}), "did you mean 'memory'?"},
+      {{"search", "--method", "mcmc", "--model", "lenet", "--cluster", "k80_16x4", "--pp", "2"},
+       "--pp is for planners"},
+      {{"search", "--method", "miqp", "--model", "bert_huge", "--cluster", "env_b"},
+       "a planner needs --global-batch N"},
+  };
+  for (const auto& [words, part] : cases) {
+    const Ran ran = folder.run(words);
+    EXPECT_EQ(ran.exit_code, static_cast<int>(ExitCode::kUsage)) << part;
+    EXPECT_THAT(ran.messages, HasSubstr(part));
+    EXPECT_EQ(ran.output, "");
+  }
+}
+
+}  // namespace
+}  // namespace soapbox::runner
