@@ -36,4 +36,8 @@ double rounded_to(double value, int digits) {
   return std::strtod(text, nullptr);
 }
 
+double rounded(double value) {
+  return value < 1e-3 ? 0 : rounded_to(value, 3);
+}
+
 }  // namespace soapbox::calib

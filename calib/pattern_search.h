@@ -13,5 +13,7 @@ void pattern_search(std::vector<double>& values,
 
 // To so many significant digits, as it is written down.
 double rounded_to(double value, int digits);
+// To three, and to 0 what is too small to matter.
+double rounded(double value);
 
 }  // namespace soapbox::calib

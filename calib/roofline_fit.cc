@@ -17,11 +17,6 @@ namespace {
 
 using Values = std::vector<double>;
 
-// To three significant digits; what is below 0.001 makes no difference.
-double rounded(double value) {
-  return value < 1e-3 ? 0 : rounded_to(value, 3);
-}
-
 struct Measuring {
   double host_floor = 0;
   double intercept = 0;

@@ -66,7 +66,7 @@ double head_dim_efficiency(const AttentionFit& fit, double head_dim) {
   const auto& e = fit.efficiency;
   if (head_dim <= 64) return e[0] * head_dim / 64;  // units work on 64 at a time
   if (head_dim <= 128) return e[0] + (e[1] - e[0]) * (head_dim - 64) / 64;
-  return e[1] + (e[2] - e[1]) * (std::min(head_dim, 256.0) - 128) / 128;
+  return e[1] + (e[2] - e[1]) * (std::min(head_dim, 192.0) - 128) / 64;
 }
 
 double tensor_peak(DataType type, const Hardware& hardware) {
@@ -87,34 +87,38 @@ double tensor_peak(DataType type, const Hardware& hardware) {
 
 }  // namespace
 
-double grid_factor(const FactorGrid& grid, const Gemm& gemm) {
-  if (grid.factors.empty()) return 1;
+Interval interval_elsewhere(const Interval& interval) {
+  return widened(interval, kWiderElsewhere);
+}
+
+GridPlace grid_place(const FactorGrid& grid, const Gemm& gemm) {
   const auto sides = sides_of(gemm);
-  std::array<double, size_t{1} << FactorGrid::kAxes> weights;
-  std::array<size_t, size_t{1} << FactorGrid::kAxes> nodes;
-  weights[0] = 1;
-  nodes[0] = 0;
-  size_t corners = 1;
+  GridPlace place;
   for (size_t axis = 0; axis < sides.size(); ++axis) {
     const FactorGrid::Axis& at = grid.axes[axis];
     const double last = at.count - 1;
-    const double place = std::clamp((octaves(sides[axis]) - at.first) / at.step, 0.0, last);
-    const auto below = static_cast<size_t>(place);
-    const double above = place - static_cast<double>(below);
+    const double node = std::clamp((octaves(sides[axis]) - at.first) / at.step, 0.0, last);
+    const auto below = static_cast<size_t>(node);
+    const double above = node - static_cast<double>(below);
     const auto count = static_cast<size_t>(at.count);
-    for (size_t corner = 0; corner < corners; ++corner)
-      nodes[corner] = nodes[corner] * count + below;
+    for (size_t i = 0; i < place.corners; ++i) place.nodes[i] = place.nodes[i] * count + below;
     if (above == 0) continue;
-    for (size_t corner = 0; corner < corners; ++corner) {
-      weights[corner + corners] = weights[corner] * above;
-      nodes[corner + corners] = nodes[corner] + 1;
-      weights[corner] *= 1 - above;
+    for (size_t i = 0; i < place.corners; ++i) {
+      place.weights[i + place.corners] = place.weights[i] * above;
+      place.nodes[i + place.corners] = place.nodes[i] + 1;
+      place.weights[i] *= 1 - above;
     }
-    corners *= 2;
+    place.corners *= 2;
   }
+  return place;
+}
+
+double grid_factor(const FactorGrid& grid, const Gemm& gemm) {
+  if (grid.factors.empty()) return 1;
+  const GridPlace place = grid_place(grid, gemm);
   double factor = 0;
-  for (size_t corner = 0; corner < corners; ++corner) {
-    factor += weights[corner] * grid.factors[nodes[corner]];
+  for (size_t i = 0; i < place.corners; ++i) {
+    factor += place.weights[i] * grid.factors[place.nodes[i]];
   }
   return factor;
 }
@@ -225,7 +229,7 @@ KernelCosts::Estimate KernelCosts::gemm_time(const Kernel& kernel) const {
   const bool same_type = kernel.type != DataType::kFp8 && kernel.type != DataType::kTf32;
   if (model.fit.fitted_on.empty()) return estimate;
   if (!same_type || !model.on_device) {
-    estimate.interval = widened(estimate.interval, kWiderElsewhere);
+    estimate.interval = interval_elsewhere(estimate.interval);
     if (same_type) estimate.provenance = Provenance::kCalibratedRoofline;
     return estimate;
   }
@@ -263,7 +267,7 @@ KernelCosts::Estimate KernelCosts::attention_time(const Kernel& kernel) const {
   estimate.interval = fit.interval;
   if (!fit.fitted_on.empty()) {
     estimate.provenance = Provenance::kCalibratedRoofline;
-    if (fit.fitted_on != hardware_) estimate.interval = widened(fit.interval, kWiderElsewhere);
+    if (fit.fitted_on != hardware_) estimate.interval = interval_elsewhere(fit.interval);
   }
   return estimate;
 }
@@ -280,7 +284,7 @@ KernelCosts::Estimate KernelCosts::memory_time(const Kernel& kernel) const {
   estimate.interval = fit.interval;
   if (!fit.fitted_on.empty()) {
     estimate.provenance = Provenance::kCalibratedRoofline;
-    if (fit.fitted_on != hardware_) estimate.interval = widened(fit.interval, kWiderElsewhere);
+    if (fit.fitted_on != hardware_) estimate.interval = interval_elsewhere(fit.interval);
   }
   return estimate;
 }

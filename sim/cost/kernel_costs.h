@@ -89,8 +89,21 @@ class KernelCosts {
   double sm_count_ = 1;
 };
 
-// The factor of a grid at a product (1 for an empty grid). Logarithms are piecewise linear between
-// powers of two, so that the result is the same on every machine.
+// The interval of a fit that is used for other hardware than it was made on.
+Interval interval_elsewhere(const Interval& interval);
+
+// The nodes around a product and their weights, which sum to 1. Logarithms are piecewise linear
+// between powers of two, so that the result is the same on every machine.
+struct GridPlace {
+  static constexpr size_t kMost = size_t{1} << FactorGrid::kAxes;
+  size_t corners = 1;
+  std::array<size_t, kMost> nodes;
+  std::array<double, kMost> weights;
+  GridPlace() { nodes[0] = 0, weights[0] = 1; }  // the others are not looked at
+};
+GridPlace grid_place(const FactorGrid& grid, const Gemm& gemm);
+
+// The factor of a grid at a product, 1 for an empty grid.
 double grid_factor(const FactorGrid& grid, const Gemm& gemm);
 
 }  // namespace soapbox

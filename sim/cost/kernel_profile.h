@@ -83,7 +83,7 @@ struct GemmFit {
 
 // Fused attention, one pass.
 struct AttentionFit {
-  // Of the peak, at head dimensions 64, 128 and 256; linear in between.
+  // Of the peak, at head dimensions 64, 128 and 192; linear in between.
   std::array<double, 3> efficiency{};
   double tail = 0;  // time in which the device empties, in units of its longest block
   Interval interval;
