@@ -58,6 +58,7 @@ CommandRow list_command();
 CommandRow race_command();
 CommandRow search_command();
 CommandRow simulate_command();
+CommandRow solve_command();
 
 std::vector<CommandRow> command_table();  // sorted by name
 

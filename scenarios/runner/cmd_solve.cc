@@ -1,0 +1,160 @@
+// soapbox solve: one mixed integer quadratic program of UniAP, to a proven optimum.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "scenarios/runner/commands.h"
+#include "scenarios/runner/instance_file.h"
+#include "scenarios/runner/output_file.h"
+#include "scenarios/runner/record.h"
+#include "scenarios/runner/text_file.h"
+#include "sim/base/str.h"
+#include "strategies/miqp/solve.h"
+
+namespace soapbox::runner {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view status_text(miqp::SolveStatus status) {
+  switch (status) {
+    case miqp::SolveStatus::kOptimal:
+      return "optimal";
+    case miqp::SolveStatus::kCutOff:
+      return "cut off";
+    case miqp::SolveStatus::kInfeasible:
+      return "infeasible";
+    case miqp::SolveStatus::kLimit:
+      return "limit";
+  }
+  return "";
+}
+
+std::string numbers(const std::vector<uint32_t>& values) {
+  std::vector<std::string> parts;
+  for (const uint32_t value : values) parts.push_back(std::to_string(value));
+  return join(parts, " ");
+}
+
+// What is printed: the same fields in every format.
+Json result_json(const miqp::Instance& in, const miqp::Solution& solution) {
+  Json json;
+  json["status"] = status_text(solution.status);
+  const auto time = [&in](int64_t units) {
+    return units == miqp::kNoObjective ? Json() : Json(miqp::real_time(in, units));
+  };
+  json["objective"] = solution.plan ? time(solution.objective) : Json();
+  json["bound"] = time(solution.bound);
+  json["gap"] = solution.gap();
+  json["proven"] = solution.proven();
+  json["stage"] = solution.plan ? Json(solution.plan->stage) : Json();
+  json["strategy"] = solution.plan ? Json(solution.plan->strategy) : Json();
+  json["labels"] = solution.labels;
+  json["cpu_s"] = solution.cpu_s;
+  json["solver"] = solution.solver;
+  // At most half a unit for each layer and edge, each of which counts up to `microbatches` times.
+  const double terms =
+      static_cast<double>(in.layers + in.edges.size()) * static_cast<double>(in.microbatches);
+  json["rounding"] = 0.5 * terms * std::pow(10.0, in.time_exponent);
+  json["infeasible_reason"] = solution.reason.empty() ? Json() : Json(solution.reason);
+  return json;
+}
+
+std::string render(const miqp::Instance& in, const miqp::Solution& solution,
+                   results::Format format) {
+  const Json json = result_json(in, solution);
+  if (format == results::Format::kJson) return json.dump(2) + "\n";
+  if (format == results::Format::kJsonl) return json.dump() + "\n";
+  Record record;
+  for (const auto& [name, value] : json.items()) {
+    if (value.is_null()) {
+      record.add(name, {});
+    } else if (value.is_boolean()) {
+      record.add(name, value.get<bool>());
+    } else if (value.is_number_float()) {
+      record.add(name, value.get<double>());
+    } else if (value.is_number()) {
+      record.add(name, value.get<int64_t>());
+    } else if (value.is_array()) {
+      record.add(name, numbers(value.get<std::vector<uint32_t>>()));
+    } else {
+      record.add(name, value.get<std::string>());
+    }
+  }
+  return record.render(format);
+}
+
+Result<double> read_time_limit(const Arguments& arguments) {
+  const std::optional<std::string> text = arguments.text("time-limit");
+  if (!text) return 1e9;
+  char* end = nullptr;
+  const double seconds = std::strtod(text->c_str(), &end);
+  if (text->empty() || *end != '\0' || !(seconds >= 0) || seconds > 1e9) {
+    return usage_error(
+        str_cat("--time-limit: '", shown(*text), "'; expected seconds from 0 to 1e9"));
+  }
+  return seconds;
+}
+
+Result<miqp::Instance> load_instance(const std::string& path) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  const Result<miqp::RealInstance> real = instance_from_json(*text, path);
+  if (!real) return real.error();
+  Result<miqp::Instance> instance = miqp::quantise(*real);
+  if (!instance) {
+    Error error = instance.error();
+    error.where = {path};
+    return error;
+  }
+  return instance;
+}
+
+Result<CommandResult> run(const Arguments& arguments, const Console& console) {
+  const Result<results::Format> format = read_format(arguments);
+  if (!format) return format.error();
+  const Result<double> limit = read_time_limit(arguments);
+  if (!limit) return limit.error();
+  const Result<const miqp::SolverRow*> solver =
+      miqp::find_solver(arguments.text_or("solver", "exact"));
+  if (!solver) return usage_error(solver.error().message);
+  const Result<miqp::Instance> instance = load_instance(arguments.positional()[0]);
+  if (!instance) return instance.error();
+  miqp::SolveOptions options;
+  options.time_limit_s = *limit;
+  const miqp::Solution solution = (*solver)->solve(*instance, options);
+  CommandResult result{render(*instance, solution, *format)};
+  if (solution.status == miqp::SolveStatus::kInfeasible) {
+    console.say(str_cat("soapbox: infeasible: ", solution.reason));
+    result.exit_code = ExitCode::kInfeasible;
+  }
+  return result;
+}
+
+std::string solver_names() {
+  std::vector<std::string> names;
+  for (const miqp::SolverRow& row : miqp::solver_table()) {
+    names.push_back(str_cat(row.name, " (", row.summary, ")"));
+  }
+  return join(names, "; ");
+}
+
+}  // namespace
+
+CommandRow solve_command() {
+  static const std::string kSolvers = str_cat(solver_names(), "; default exact");
+  return {"solve", "Solves one mixed integer quadratic program of UniAP, with proof.",
+          Syntax{.command = "solve",
+                 .positional = "INSTANCE.json",
+                 .min_positional = 1,
+                 .max_positional = 1,
+                 .options = {{"solver", "NAME", kSolvers},
+                             {"time-limit", "SECONDS",
+                              "CPU time, after which the best plan and a bound that holds are "
+                              "printed"},
+                             format_option()},
+                 .details = kInstanceKeys},
+          run};
+}
+
+}  // namespace soapbox::runner

@@ -1,0 +1,146 @@
+// soapbox solve, run as a user would.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "scenarios/runner/commands.h"
+#include "scenarios/runner/instance_file.h"
+#include "scenarios/runner/test_program.h"
+
+namespace soapbox::runner {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+// Two layers, two strategies: fast (0.3 s, memory 4) and small (0.5 s, memory 1).
+json two_layers(int stages, double limit) {
+  return {{"layers", 2},
+          {"strategies", 2},
+          {"stages", stages},
+          {"microbatches", 4},
+          {"edges", {{0, 1}}},
+          {"compute", {{0.3, 0.5}, {0.3, 0.5}}},
+          {"memory", {{4, 1}, {4, 1}}},
+          {"memory_limit", std::vector<double>(static_cast<size_t>(stages), limit)},
+          {"reshard", {{{0, 0.1}, {0.1, 0}}}},
+          {"reshard_cross", {{{0.2, 0.3}, {0.3, 0.2}}}},
+          {"memory_model", "gpipe"}};
+}
+
+Ran solve(const ProgramFolder& folder, const json& instance, std::vector<std::string> more = {}) {
+  std::vector<std::string> words = {"solve", folder.file("in.json", instance.dump()), "--format",
+                                    "json"};
+  words.insert(words.end(), more.begin(), more.end());
+  return folder.run(words);
+}
+
+// One stage of limit 5: 0.3 + 0.5 + 0.1, four times. Two of limit 4: 0.3 + 0.3 + 0.2 + 3 x 0.3.
+TEST(SolveCommand, PrintsTheOptimum) {
+  const ProgramFolder folder;
+  for (const char* const solver : {"exact", "brute"}) {
+    const Ran one = solve(folder, two_layers(1, 5), {"--solver", solver});
+    ASSERT_EQ(one.exit_code, 0) << one.messages;
+    const json row = json::parse(one.output);
+    EXPECT_EQ(row.at("objective"), 3.6);
+    EXPECT_EQ(row.at("bound"), 3.6);
+    EXPECT_EQ(row.at("gap"), 0);
+    EXPECT_EQ(row.at("proven"), true);
+    EXPECT_EQ(row.at("stage"), (json{0, 0}));
+    const json two = json::parse(solve(folder, two_layers(2, 4), {"--solver", solver}).output);
+    EXPECT_EQ(two.at("objective"), 1.7);
+    EXPECT_EQ(two.at("stage"), (json{0, 1}));
+    EXPECT_EQ(two.at("strategy"), (json{0, 0}));
+    EXPECT_EQ(two.at("solver"), solver);
+  }
+}
+
+// Small then fast: 0.5 + 0.3 + 0.3 + 3 x 0.5 = 2.6, before twice small with 0.5 + 0.5 + 0.2 + 1.5.
+TEST(SolveCommand, NullIsNotAllowed) {
+  const ProgramFolder folder;
+  json in = two_layers(2, 4);
+  in["compute"][0][0] = nullptr;
+  const json row = json::parse(solve(folder, in).output);
+  EXPECT_EQ(row.at("strategy"), (json{1, 0}));
+  EXPECT_EQ(row.at("objective"), 2.6);
+}
+
+TEST(SolveCommand, SaysWhyAnInstanceIsInfeasible) {
+  const ProgramFolder folder;
+  const Ran memory = solve(folder, two_layers(2, 0.5));
+  EXPECT_EQ(memory.exit_code, static_cast<int>(ExitCode::kInfeasible));
+  const json row = json::parse(memory.output);
+  EXPECT_EQ(row.at("proven"), true);
+  EXPECT_TRUE(row.at("objective").is_null());
+  EXPECT_THAT(row.at("infeasible_reason"), HasSubstr("layer 0 needs at least 1"));
+  EXPECT_THAT(memory.messages, HasSubstr("infeasible"));
+  const Ran stages = solve(folder, two_layers(3, 4));
+  EXPECT_EQ(stages.exit_code, static_cast<int>(ExitCode::kInfeasible));
+  EXPECT_THAT(stages.messages, HasSubstr("3 stages"));
+}
+
+TEST(SolveCommand, PointsAtWhatIsWrong) {
+  const ProgramFolder folder;
+  const auto changed = [](const char* key, json value) {
+    json in = two_layers(2, 4);
+    in[key] = std::move(value);
+    return in;
+  };
+  const struct {
+    json instance;
+    std::vector<std::string> parts;
+  } cases[] = {
+      {changed("stages", 0), {":1:", "stages: '0'", "1 to 10000"}},
+      {changed("stages", 1.5), {"stages: '1.5'"}},
+      {changed("compute", {{0.3, -0.5}, {0.3, 0.5}}), {"compute[0][1]: '-0.5'", "null"}},
+      {changed("compute", {{0.3, 0.5}}), {"compute has 1 entries; expected 2", "layers"}},
+      {changed("memory", {{4, 1, 1}, {4, 1}}), {"memory[0] has 3 entries; expected 2"}},
+      {changed("memory_limit", {4, nullptr}), {"memory_limit[1]: 'null'"}},
+      {changed("edges", {{0, 2}}), {"edges[0]: '2'", "from 0 to 1"}},
+      {changed("edges", {{1, 1}}), {"edges[0]", "acyclic"}},
+      {changed("edges", {{0, 1}, {1, 0}}), {"cycle"}},
+      {changed("memory_model", "gpip"), {"gpip", "did you mean 'gpipe'"}},
+      {changed("memory_model", "1f1b"), {"memory_per_microbatch"}},
+      {changed("long_edge", "free"), {"did you mean 'long_edges'"}},
+      {json::array(), {"JSON object"}},
+  };
+  for (const auto& c : cases) {
+    const Ran ran = solve(folder, c.instance);
+    EXPECT_EQ(ran.exit_code, static_cast<int>(ExitCode::kBadInput)) << c.instance;
+    EXPECT_EQ(ran.output, "");
+    for (const std::string& part : c.parts) EXPECT_THAT(ran.messages, HasSubstr(part));
+  }
+}
+
+TEST(InstanceFile, KnowsLinesAndColumns) {
+  const auto message = [](const std::string& text) {
+    const Result<miqp::RealInstance> in = instance_from_json(text, "in.json");
+    return in ? std::string() : in.error().to_string();
+  };
+  EXPECT_THAT(message("{\n  \"layers\": 2,\n  \"layers\": 3}"), HasSubstr("in.json:3:3: "));
+  EXPECT_THAT(message("{\n  \"layers\": NaN}"), HasSubstr("in.json:2:13: "));
+  EXPECT_THAT(message("{\"layers\": 1e400}"), HasSubstr("too large"));
+  EXPECT_THAT(message(""), HasSubstr("in.json:1:1: "));
+  std::string text = two_layers(2, 4).dump(1);
+  text.replace(text.find("\"stages\": 2"), 11, "\"stages\": -2");
+  const auto line =
+      std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(text.find("\"stages\"")),
+                 '\n') +
+      1;
+  EXPECT_THAT(message(text), HasSubstr("in.json:" + std::to_string(line) + ":12: stages: '-2'"));
+}
+
+TEST(SolveCommand, RefusesWrongUsage) {
+  const ProgramFolder folder;
+  const Ran solver = solve(folder, two_layers(1, 5), {"--solver", "exakt"});
+  EXPECT_EQ(solver.exit_code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_THAT(solver.messages, HasSubstr("did you mean 'exact'"));
+  EXPECT_EQ(solve(folder, two_layers(1, 5), {"--time-limit", "-1"}).exit_code, 2);
+  EXPECT_EQ(folder.run({"solve"}).exit_code, 2);
+  EXPECT_EQ(folder.run({"solve", "nothing.json"}).exit_code, 4);
+}
+
+}  // namespace
+}  // namespace soapbox::runner
