@@ -45,6 +45,7 @@ LIBRARIES = {
     "gtest/": (_TESTS, "test code only"),
     "gmock/": (_TESTS, "test code only"),
     "benchmark/": (r".*_bench\.cc", "benchmark code only"),
+    "Cbc_": (r"strategies/miqp/milp_cbc\.cc", "one file knows the MILP solver"),
     "cu": (r"calib/.*", "only calib/ talks to devices"),
     "nccl": (r"calib/.*", "only calib/ talks to devices"),
 }
