@@ -1,0 +1,118 @@
+#include "scenarios/runner/galvatron_files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace soapbox::runner {
+namespace {
+
+using testing::HasSubstr;
+
+// AFDWang/Hetu-Galvatron@0beac24 llama_fa, computation_profiling_bf16_hidden4096_head32_seqlen2048:
+// the two-layer model took longer than the four-layer one, so the layer time came out negative.
+TEST(GalvatronFiles, ThePublishedProfileWithANegativeTimeIsRefused) {
+  const auto profile = parse_galvatron_profile(R"({
+    "layernum[2]_bsz1_seq2048": 29.552006149291987,
+    "layernum[4]_bsz1_seq2048": 24.8121919631958,
+    "layertype_0_bsz1_seq2048": -2.369907093048093,
+    "layertype_other_0_bsz1_seq2048": 34.291820335388174
+})",
+                                               "llama_fa.json");
+  ASSERT_FALSE(profile);
+  EXPECT_EQ(profile.error().to_string(),
+            "llama_fa.json:4:5: layertype_0_bsz1_seq2048 is -2.369907093048093 ms; a measured "
+            "figure is above 0");
+}
+
+// The test suite of the same repository, search_configs.py: small dips between message sizes.
+TEST(GalvatronFiles, MeasuredFiguresAreRead) {
+  const auto profile = parse_galvatron_profile(R"({
+    "layertype_0_bsz1_seq4096": 12.4057201385498,
+    "allreduce_size_8_consec_1": 160.445, "allreduce_size_4_consec_0": 165.493,
+    "pp_size_2": 147.32,
+    "all2all_size_8_1MB_time": 0.1124, "all2all_size_8_2MB_time": 0.1135,
+    "all2all_size_8_4MB_time": 0.1109, "all2all_size_2_256MB_time": 0.8806,
+    "all2all_size_2_512MB_time": 1.7752, "overlap_coe": 1.1534195950157762
+})",
+                                               "x.json");
+  ASSERT_TRUE(profile) << profile.error().to_string();
+  ASSERT_EQ(profile->layers.size(), 1u);
+  EXPECT_EQ(profile->layers[0].layer, "layertype_0");
+  EXPECT_EQ(profile->layers[0].seq_len, 4096);
+  ASSERT_EQ(profile->bandwidths.size(), 3u);
+  EXPECT_FALSE(profile->bandwidths[1].consecutive);
+  EXPECT_EQ(profile->bandwidths[2].op, "pp");
+  EXPECT_EQ(profile->messages.size(), 5u);
+  EXPECT_DOUBLE_EQ(profile->overlap, 1.1534195950157762);
+}
+
+TEST(GalvatronFiles, ABandwidthThatFallsIsRefused) {
+  const auto profile = parse_galvatron_profile(R"({
+"allreduce_size_4_64MB_time": 0.5,
+"allreduce_size_4_128MB_time": 2.0
+})",
+                                               "sp.json");
+  ASSERT_FALSE(profile);
+  EXPECT_EQ(
+      profile.error().to_string(),
+      "sp.json:3:1: allreduce_size_4_128MB_time is 2 ms, 64 GB/s, where smaller messages reach "
+      "128; bandwidth does not fall as messages grow");
+}
+
+TEST(GalvatronFiles, UnknownKeysAndValuesOfOtherKindsAreRefused) {
+  for (const char* bad :
+       {R"({"layertype_0_bsz1": 1})", R"({"allreduce_size_8_consec_2": 1})", R"({"x": 1})",
+        R"({"pp_size_2": "fast"})", R"({"pp_size_2": 0})", R"({"overlap_coe": 0.5})", "[1]", "{"}) {
+    EXPECT_FALSE(parse_galvatron_profile(bad, "x.json")) << bad;
+  }
+}
+
+// Hsword/Hetu@df32daa galvatron_config_8gpus_1280hidden_32layers_8G_full: older keys alone.
+std::string shipped_plan() {
+  std::string tp = "2", consecutive = "1", sharded = "0";
+  for (int i = 1; i < 32; ++i) {
+    tp += ",2";
+    consecutive += ",1";
+    sharded += i == 15 || i == 31 ? ",1" : ",0";
+  }
+  return "{\"pp_deg\": 2, \"tp_sizes_enc\": \"" + tp + "\", \"tp_consecutive_flags\": \"" +
+         consecutive + "\", \"dp_types_enc\": \"" + sharded +
+         "\", \"global_bsz\": 8, \"chunks\": 2}";
+}
+
+TEST(GalvatronFiles, AShippedPlanIsReadAndWrittenBack) {
+  const auto plan = parse_galvatron_plan(shipped_plan(), "plan.json", 8);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_THAT(plan->stage_layers, testing::ElementsAre(16, 16));
+  EXPECT_EQ(to_string(plan->layers[0]), "2-2*-2");
+  EXPECT_EQ(to_string(plan->layers[15]), "2-2*-2f");
+  EXPECT_EQ(plan->global_batch, 8);
+  const auto again = parse_galvatron_plan(galvatron_plan_to_json(*plan), "again.json", 8);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(*again, *plan);
+}
+
+TEST(GalvatronFiles, PlansThatDoNotFitAreRefused) {
+  const struct {
+    const char* text;
+    const char* part;
+  } cases[] = {
+      {R"({"pp_deg": 2, "tp_sizes_enc": "1,1", "dp_types_enc": "0", "global_bsz": 8})",
+       "x.json:1:39: dp_types_enc has 1 entries, where there are 2 layers"},
+      {R"({"pp_deg": 1, "tp_sizes_enc": "3,1", "global_bsz": 8})", "does not divide 8 devices"},
+      {R"({"pp_deg": 2, "tp_sizes_enc": "1,1", "global_bsz": 8, "pp_division": "1,2"})",
+       "pp_division counts 3 layers of 2"},
+      {R"({"pp_deg": 1, "tp_sizes_enc": "1,a", "global_bsz": 8})", "not a list of numbers"},
+      {R"({"pp_deg": 1, "tp_sizes_enc": "1", "global_bsz": 8, "pipeline_type": "zb"})",
+       "allowed: gpipe, pipedream_flush"},
+      {R"({"pp_deg": 16, "tp_sizes_enc": "1", "global_bsz": 8})", "16"},
+  };
+  for (const auto& [text, part] : cases) {
+    const auto plan = parse_galvatron_plan(text, "x.json", 8);
+    ASSERT_FALSE(plan) << text;
+    EXPECT_THAT(plan.error().to_string(), HasSubstr(part));
+  }
+}
+
+}  // namespace
+}  // namespace soapbox::runner
