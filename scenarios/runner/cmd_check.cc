@@ -7,6 +7,7 @@
 #include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/experiment.h"
+#include "scenarios/runner/galvatron_files.h"
 #include "scenarios/runner/model_file.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/race.h"
@@ -162,6 +163,20 @@ Result<Record> check_plan_file(const std::string& path, const Arguments& argumen
   return record;
 }
 
+// What a profile of Galvatron's holds, or why it cannot be right.
+Result<Record> check_galvatron(const std::string& path, const Arguments&, const Console&) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  const Result<GalvatronProfile> profile = parse_galvatron_profile(*text, path);
+  if (!profile) return profile.error();
+  Record record;
+  record.add("layer_times", profile->layers.size());
+  record.add("bandwidths", profile->bandwidths.size());
+  record.add("message_times", profile->messages.size());
+  if (profile->overlap > 0) record.add("overlap", profile->overlap);
+  return record;
+}
+
 Result<Record> check_experiment(const std::string& name, const Arguments&, const Console&) {
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
@@ -194,6 +209,7 @@ const std::vector<Check>& checks() {
   static const std::vector<Check> kChecks = {
       {"cluster", check_cluster, {"devices"}},
       {"experiment", check_experiment, {}},
+      {"galvatron", check_galvatron, {}},
       {"model", check_model, {"batch", "seq-len"}},
       {"plan", check_plan_file, {"model", "cluster", "devices"}}};
   return kChecks;
@@ -218,8 +234,8 @@ Result<std::string> kind_of_file(const std::string& path) {
     return std::string(text->find("\"model_type\"") != std::string::npos ? "model" : "plan");
   }
   if (!path.ends_with(".toml")) {
-    return usage_error(
-        str_cat("check: say what '", path, "' is: check model|cluster|plan|experiment ", path));
+    return usage_error(str_cat("check: say what '", path,
+                               "' is: check model|cluster|plan|experiment|galvatron ", path));
   }
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.error();
@@ -257,7 +273,7 @@ CommandRow check_command() {
   return {
       "check", "Reads an input as the other commands would, and says what is in it.",
       Syntax{.command = "check",
-             .positional = "[model|cluster|plan|experiment] NAME|FILE",
+             .positional = "[model|cluster|plan|experiment|galvatron] NAME|FILE",
              .min_positional = 1,
              .max_positional = 2,
              .options = {{"devices", "N", "for cluster and plan: the first N devices"},

@@ -98,7 +98,7 @@ TEST(GalvatronFiles, PlansThatDoNotFitAreRefused) {
     const char* part;
   } cases[] = {
       {R"({"pp_deg": 2, "tp_sizes_enc": "1,1", "dp_types_enc": "0", "global_bsz": 8})",
-       "x.json:1:39: dp_types_enc has 1 entries, where there are 2 layers"},
+       "x.json:1:38: dp_types_enc has 1 entries, where there are 2 layers"},
       {R"({"pp_deg": 1, "tp_sizes_enc": "3,1", "global_bsz": 8})", "does not divide 8 devices"},
       {R"({"pp_deg": 2, "tp_sizes_enc": "1,1", "global_bsz": 8, "pp_division": "1,2"})",
        "pp_division counts 3 layers of 2"},

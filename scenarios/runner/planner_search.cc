@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/cluster_file.h"
+#include "scenarios/runner/galvatron_files.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
@@ -23,8 +24,8 @@ constexpr int64_t kMostBatch = 1 << 24;
 // What a framework keeps for itself on a device, as Galvatron counts it.
 constexpr Bytes kReserved = mebibytes(1024);
 // Of the searchers that see a simulator; a planner has no use for them.
-constexpr std::array<std::string_view, 6> kSearcherOptions = {"budget",     "seed", "sync",
-                                                              "simulation", "db",   "network"};
+constexpr std::array<std::string_view, 7> kSearcherOptions = {
+    "budget", "seed", "sync", "simulation", "db", "network", "out"};
 
 // What UniAP's evaluation used: fp32 for encoders, 16 bits for decoder-only models, whose attention
 // is fused.
@@ -170,6 +171,34 @@ Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcom
   return record;
 }
 
+// Galvatron counts the blocks alone; embedding and head go with the first and the last stage.
+GalvatronPlanFile galvatron_plan(const PlannerSearchSpec& spec, const ParallelPlan& plan,
+                                 const Transformer& model) {
+  GalvatronPlanFile file;
+  file.pp = plan.pipeline_parallel;
+  file.global_batch = spec.global_batch;
+  file.chunks = plan.microbatches;
+  file.pipeline_type = plan.schedule == PipelineSchedule::k1F1B ? "pipedream_flush" : "gpipe";
+  for (size_t stage = 0; stage < plan.chunk_begin.size(); ++stage) {
+    const auto first = static_cast<size_t>(plan.chunk_begin[stage]);
+    const size_t end = stage + 1 < plan.chunk_begin.size()
+                           ? static_cast<size_t>(plan.chunk_begin[stage + 1])
+                           : model.layers.size();
+    const size_t before = file.layers.size();
+    for (size_t u = first; u < end; ++u) {
+      if (model.layers[u].kind != LayerKind::kBlock) continue;
+      const LayerStrategy& strategy = plan.strategy(u);
+      strategies::galvatron::LayerChoice choice{
+          .pp = file.pp, .tp = strategy.tensor_parallel, .dp = strategy.data_parallel};
+      choice.tp_consecutive = choice.mixed();
+      choice.fsdp = strategy.zero_stage == 3;
+      file.layers.push_back(choice);
+    }
+    file.stage_layers.push_back(static_cast<int64_t>(file.layers.size() - before));
+  }
+  return file;
+}
+
 std::string render(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcome,
                    results::Format format) {
   const Record record = summary(spec, outcome);
@@ -195,6 +224,7 @@ std::vector<Option> planner_options() {
       {"microbatches", "N", "planners: only this many micro-batches (default: every divisor)"},
       {"precision", "NAME", "planners: fp32, tf32, bf16, fp16 or fp8 (default: as published)"},
       {"cross-attention", "WAY", "planners: the encoder's output goes by chain (default) or hub"},
+      {"galvatron-out", "FILE", "planners: write the plan as JSON of Galvatron"},
       {"set", "SWITCH=VALUE,...", "planners: what the cost tables contain; see below"},
       {"cpu-limit", "S", "planners: CPU seconds for each pp and micro-batch count (default 60)"}};
 }
@@ -291,6 +321,12 @@ Result<CommandResult> run_planner_search(const Arguments& arguments, const Conso
   if (!spec) return spec.error();
   const Result<PlannerSearchOutcome> outcome = planner_search(*spec);
   if (!outcome) return outcome.error();
+  const std::optional<std::string> galvatron = arguments.text("galvatron-out");
+  if (galvatron && outcome->plan) {
+    const Status written = write_file(
+        *galvatron, galvatron_plan_to_json(galvatron_plan(*spec, *outcome->plan, outcome->model)));
+    if (!written) return written.error();
+  }
   CommandResult result{render(*spec, *outcome, *format)};
   if (outcome->report() == nullptr) result.exit_code = ExitCode::kInfeasible;
   return result;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/commands.h"
@@ -66,6 +67,17 @@ TEST(PlannerSearch, TooLittleMemoryIsExplainedByStageAndComponent) {
   EXPECT_EQ(row.at("failure"), "no solution");
   EXPECT_EQ(row.at("proven"), true);
   EXPECT_THAT(row.at("infeasible_reason").get<std::string>(), HasSubstr("GB: states "));
+}
+
+TEST(PlannerSearch, ThePlanIsWrittenForGalvatron) {
+  const ProgramFolder folder;
+  const std::string path = folder.path("plan.json");
+  ASSERT_EQ(folder.run(search("megatron", {"--galvatron-out", path})).exit_code, 0);
+  std::ifstream file(path);
+  const json plan = json::parse(file);
+  EXPECT_EQ(plan.at("global_bsz"), 16);
+  EXPECT_EQ(plan.at("pp_deg"), 2);
+  EXPECT_EQ(plan.at("pp_division"), "16,16");  // of the 32 blocks
 }
 
 TEST(PlannerSearch, TellsWhatIsAllowed) {
