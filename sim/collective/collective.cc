@@ -244,13 +244,14 @@ Result<CollectiveOutcome> simulate_collective(const Cluster& cluster,
   const Schedule& schedule = *chosen->schedule;
   const StepNetwork network(cluster, devices, schedule.pairs());
   const Bytes total = schedule_bytes(spec.op, spec.bytes, chosen->shape.ranks);
-  const std::unique_ptr<const Schedule> folded =
-      spec.fold ? find_fold(schedule, network, total, spec.chunks) : nullptr;
+  const bool steps = spec.network == CollectiveNetwork::kSteps;
+  const Fold fold = spec.fold ? find_fold(schedule, network, total, spec.chunks, steps) : Fold();
   const Result<Simulated> simulated =
-      simulate_schedule(folded ? *folded : schedule, network, total, spec);
+      simulate_schedule(fold.schedule ? *fold.schedule : schedule,
+                        fold.network ? *fold.network : network, total, spec);
   if (!simulated) return simulated.error();
   CollectiveOutcome outcome = outcome_of(*chosen, schedule, *simulated, spec);
-  if (folded) outcome.folded_ranks = static_cast<uint32_t>(folded->pairs().size());
+  outcome.folded_ranks = fold.ranks;
   return outcome;
 }
 

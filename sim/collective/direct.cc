@@ -55,6 +55,7 @@ Result<std::unique_ptr<const Schedule>> build_direct(const CollectiveShape& shap
                           : shape.op == CollectiveOp::kAllToAll ? n * n
                                                                 : n;
   auto schedule = std::make_unique<ListedSchedule>(n, blocks);
+  schedule->set_symmetry(RankSymmetry::kRotation);
   switch (shape.op) {
     case CollectiveOp::kAllReduce:
       all_reduce(*schedule);

@@ -130,5 +130,86 @@ TEST(Fold, IsRefusedWhereRanksShareALink) {
   EXPECT_EQ(fold_of(builder.make(), spec), 0U);
 }
 
+constexpr std::array kStepAlgorithms = {"halving_doubling", "direct"};
+
+// Every rank does the same, on a mesh as well as where all messages of a rank share its ports.
+TEST(Fold, OneRankStandsForAllInStepsThatShareLinks) {
+  for (const char* algorithm : kStepAlgorithms) {
+    for (const CollectiveRow& row : collective_table()) {
+      if (!find_algorithm(row.op, algorithm)) continue;
+      for (const uint32_t n : {2U, 4U, 8U, 16U}) {
+        for (const uint32_t chunks : {1U, 3U}) {
+          const CollectiveSpec spec{.op = row.op,
+                                    .algorithm = algorithm,
+                                    .bytes = Bytes(int64_t{n} * n * chunks * 1009),
+                                    .chunks = chunks};
+          const uint32_t expected = row.op == CollectiveOp::kBroadcast ? 0 : 1;
+          if (expected == 0 && n == 2) continue;  // one message
+          EXPECT_EQ(fold_of(full_mesh(n, kCable), spec), expected) << algorithm << row.op_name << n;
+          EXPECT_EQ(fold_of(star(n, kCable), spec), expected) << algorithm << row.op_name << n;
+        }
+      }
+    }
+  }
+}
+
+// Nodes of g devices with a NIC for each, so that its rings do not meet.
+Cluster nodes_with_rails(uint32_t nodes, uint32_t g, const CableSpec& inside,
+                         const CableSpec& slow_first_nic) {
+  ClusterBuilder builder;
+  std::vector<VertexId> rails;
+  for (uint32_t i = 0; i < g; ++i) rails.push_back(builder.add_switch("rail" + std::to_string(i)));
+  for (uint32_t node = 0; node < nodes; ++node) {
+    const VertexId hub = builder.add_switch("hub" + std::to_string(node), NodeId(node));
+    for (uint32_t i = 0; i < g; ++i) {
+      const VertexId device = builder.add_device(node);
+      builder.add_cable(device, hub, inside);
+      builder.add_cable(device, rails[i],
+                        node == 0 ? slow_first_nic : CableSpec{5, microseconds(2)});
+    }
+  }
+  return builder.make();
+}
+
+TEST(Fold, OneNodeStandsForAllOfAHierarchy) {
+  for (const uint32_t nodes : {2U, 3U, 6U}) {
+    for (const uint32_t chunks : {1U, 4U}) {
+      const CollectiveSpec spec{.op = CollectiveOp::kAllReduce,
+                                .algorithm = "hierarchical",
+                                .bytes = Bytes(int64_t{nodes} * 4 * chunks * 1009),
+                                .chunks = chunks};
+      const CableSpec nic{5, microseconds(2)};
+      EXPECT_EQ(fold_of(nodes_with_rails(nodes, 4, kCable, nic), spec), 4U) << nodes;
+      // One slow node. Among three or more nothing repeats; of two, both ways cross its cables.
+      const Cluster slow = nodes_with_rails(nodes, 4, kCable, {4, microseconds(2)});
+      EXPECT_EQ(fold_of(slow, spec), nodes == 2 ? 4U : 0U) << nodes;
+    }
+  }
+}
+
+// Where ranks of a node share its NIC nobody stands for others, by (c) of fold.h; where nodes have
+// one rank, or there is no second one to meet at the NIC, somebody may: with the same time.
+TEST(Fold, AgreesWithTheUnfoldedRunWhereNodesShareANic) {
+  Rng rng(11);
+  uint32_t folded = 0;
+  for (int trial = 0; trial < 60; ++trial) {
+    const uint32_t nodes = 1U << (1 + rng.below(3));
+    const uint32_t per_node = 1U << rng.below(3);
+    const CableSpec inside{1.0 + rng.below(20), nanoseconds(rng.below(2000))};
+    const CableSpec nic{1.0 + rng.below(20), nanoseconds(rng.below(2000))};
+    const Cluster cluster = nodes_with_one_nic(nodes, per_node, inside, nic);
+    const uint32_t n = nodes * per_node;
+    for (const char* algorithm : kStepAlgorithms) {
+      const uint32_t chunks = 1 + rng.below(4);
+      const CollectiveSpec spec{.op = CollectiveOp::kAllReduce,
+                                .algorithm = algorithm,
+                                .bytes = Bytes(int64_t{n} * n * chunks * (1 + rng.below(5000))),
+                                .chunks = chunks};
+      folded += fold_of(cluster, spec) != 0 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(folded, 10U);
+}
+
 }  // namespace
 }  // namespace soapbox

@@ -1,4 +1,5 @@
-// What one closed-form time costs, as plans ask for it. Target: 100 ns.
+// What one closed-form time costs, as plans ask for it. Target: 100 ns. Measured: 18 to 31 ns; the
+// survey of a cluster 5 us (8 nodes) to 1.5 ms (2,048).
 #include <benchmark/benchmark.h>
 
 #include "sim/collective/group_cost.h"

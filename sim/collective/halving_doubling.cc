@@ -28,7 +28,9 @@ class Builder {
       : participants_(std::bit_floor(ranks)),
         pairs_(ranks - participants_),
         received_(ranks),
-        schedule_(std::make_unique<ListedSchedule>(ranks, participants_)) {}
+        schedule_(std::make_unique<ListedSchedule>(ranks, participants_)) {
+    schedule_->set_symmetry(RankSymmetry::kExclusiveOr);
+  }
 
   void give() {
     for (uint32_t pair = 0; pair < pairs_; ++pair) {

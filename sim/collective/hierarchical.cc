@@ -25,7 +25,9 @@ class Builder {
         nodes_(shape.ranks / shape.group_size),
         has_shard_(shape.ranks),
         completed_(shape.ranks),
-        schedule_(std::make_unique<ListedSchedule>(shape.ranks, shape.ranks)) {}
+        schedule_(std::make_unique<ListedSchedule>(shape.ranks, shape.ranks)) {
+    schedule_->set_symmetry(RankSymmetry::kRotation);
+  }
 
   void reduce_in_nodes() {
     for (uint32_t step = 0; step + 1 < g_; ++step) {

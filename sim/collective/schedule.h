@@ -39,6 +39,9 @@ struct Message {
   bool is_join() const { return from == to; }
 };
 
+// How ranks may be renumbered without changing a schedule.
+enum class RankSymmetry : uint8_t { kNone, kRotation, kExclusiveOr };
+
 class Schedule {
  public:
   virtual ~Schedule() = default;
@@ -63,6 +66,8 @@ class Schedule {
   // ranks 0 .. period - 1 stand for all. Null where that is not so. Its blocks are anonymous.
   // REQUIRES: period divides rank_count().
   virtual std::unique_ptr<const Schedule> folded(uint32_t /*period*/) const { return nullptr; }
+  // Which renumberings are worth trying: r + p modulo the ranks, or r xor p. fold.h checks them.
+  virtual RankSymmetry symmetry() const { return RankSymmetry::kNone; }
 
  protected:
   Schedule(uint32_t ranks, uint32_t blocks, uint32_t messages)
@@ -84,6 +89,7 @@ class ListedSchedule final : public Schedule {
   uint32_t send(RankPair pair, uint32_t first_block, uint32_t block_count, bool reduces,
                 std::span<const uint32_t> waits_for);
   uint32_t join(uint32_t rank, std::span<const uint32_t> waits_for);
+  void set_symmetry(RankSymmetry symmetry) { symmetry_ = symmetry; }
   // After the last message, before any look-up.
   void finish();
 
@@ -93,6 +99,7 @@ class ListedSchedule final : public Schedule {
   uint32_t wait_count(uint32_t id) const override { return waits_[id]; }
   std::span<const uint32_t> dependents(uint32_t id, uint32_t& lone) const override;
   bool waits_are_single() const override { return waits_are_single_; }
+  RankSymmetry symmetry() const override { return symmetry_; }
 
  private:
   struct Wait {
@@ -109,6 +116,7 @@ class ListedSchedule final : public Schedule {
   std::vector<RankPair> pairs_;
   uint32_t join_count_ = 0;
   bool waits_are_single_ = true;
+  RankSymmetry symmetry_ = RankSymmetry::kNone;
 };
 
 // Several collectives at once: the ranks of each follow those of the one before.

@@ -82,4 +82,10 @@ bool StepNetwork::paths_are_disjoint() const {
                      [](const StepLink& link) { return link.path_count <= 1; });
 }
 
+StepNetwork StepNetwork::identified(std::span<const uint32_t> representatives) const {
+  StepNetwork network = *this;
+  for (uint32_t& link : network.path_links_) link = representatives[link];
+  return network;
+}
+
 }  // namespace soapbox

@@ -49,6 +49,8 @@ class StepNetwork {
   Duration path_latency(size_t path) const { return latencies_[path]; }
   // No link is on two paths: then each path has at most one link.
   bool paths_are_disjoint() const;
+  // The same paths over representatives[link] in place of each link.
+  StepNetwork identified(std::span<const uint32_t> representatives) const;
 
  private:
   std::vector<StepLink> links_;
