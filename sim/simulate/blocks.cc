@@ -14,47 +14,95 @@ Extents extents_of(const Operator& op, const OpConfig& config) {
   return extents;
 }
 
-// The producer pieces that meet `read`, a rectangle in the producer's output, in ascending order.
-// A split reduction dimension leaves partial sums: every one of them is read.
-class GridWalk {
+// Which pieces of a producer a consumer's pieces meet, and in how many elements.
+//
+// What is read along one dimension of the producer depends on at most one dimension of the consumer
+// (AxisMap), so the intersections are found once per dimension and pair of indices there, and a
+// pair of pieces only multiplies them. A split reduction dimension of the producer leaves partial
+// sums: every one of them is read.
+class Meetings {
  public:
-  GridWalk(const Operator& producer, const OpConfig& config, const std::vector<Range>& read)
-      : producer_(producer), config_(config), read_(read) {}
+  struct Meeting {
+    uint32_t piece;
+    int64_t volume;
+  };
 
-  // visit(piece, volume): the piece's number and the elements of the intersection.
-  template <class Visit>
-  void run(Visit&& visit) const {
-    for (const Range& range : read_) {
-      if (range.extent() == 0) return;
+  Meetings(const Operator& producer, const OpConfig& producer_config, const Operator& consumer,
+           const OpConfig& consumer_config, const Input& input)
+      : consumer_config_(consumer_config), dims_(producer.dims.size()) {
+    for (size_t d = 0; d < dims_.size(); ++d) {
+      const int64_t degree = producer_config.degrees[d];
+      Along& along = dims_[d];
+      along.degree = static_cast<uint32_t>(degree);
+      if (d >= producer.output_rank) {
+        along.rows.resize(1);
+        for (uint32_t i = 0; i < along.degree; ++i) along.rows[0].push_back({i, 1});
+        continue;
+      }
+      const AxisMap& axis = input.axes[d];
+      const bool follows = axis.kind != AxisMap::Kind::kWhole && axis.kind != AxisMap::Kind::kFixed;
+      along.consumer_dim = follows ? axis.dim : kNoDim;
+      const int64_t rows = follows ? consumer_config.degrees[axis.dim] : 1;
+      const int64_t extent = producer.dims[d].size / degree;
+      std::array<Range, kMaxDims> piece{};
+      for (int64_t row = 0; row < rows; ++row) {
+        if (follows) {
+          const int64_t width = consumer.dims[axis.dim].size / rows;
+          piece[axis.dim] = {row * width, (row + 1) * width};
+        }
+        const Range read = axis.apply(piece, producer.dims[d].size);
+        std::vector<Meeting>& met = along.rows.emplace_back();
+        if (read.extent() == 0) continue;
+        for (int64_t i = read.lo / extent; i <= (read.hi - 1) / extent; ++i) {
+          met.push_back({static_cast<uint32_t>(i),
+                         std::min(read.hi, (i + 1) * extent) - std::max(read.lo, i * extent)});
+        }
+      }
     }
-    walk(0, 0, 1, visit);
+  }
+
+  // Those of one consumer piece, in ascending order. Valid until the next call.
+  const std::vector<Meeting>& of_consumer(size_t piece) {
+    std::array<size_t, kMaxDims> at{};
+    for (size_t d = kMaxDims; d-- > 0;) {
+      const auto degree = static_cast<size_t>(consumer_config_.degrees[d]);
+      at[d] = piece % degree;
+      piece /= degree;
+    }
+    met_.assign(1, {0, 1});
+    for (const Along& along : dims_) {
+      const std::vector<Meeting>& row =
+          along.rows[along.consumer_dim == kNoDim ? 0 : at[along.consumer_dim]];
+      if (row.size() == 1) {
+        for (Meeting& meeting : met_) {
+          meeting.piece = meeting.piece * along.degree + row[0].piece;
+          meeting.volume *= row[0].volume;
+        }
+        continue;
+      }
+      next_.clear();
+      for (const Meeting& meeting : met_) {
+        for (const Meeting& here : row) {
+          next_.push_back(
+              {meeting.piece * along.degree + here.piece, meeting.volume * here.volume});
+        }
+      }
+      std::swap(met_, next_);
+    }
+    return met_;
   }
 
  private:
-  template <class Visit>
-  void walk(size_t d, size_t piece, int64_t volume, Visit& visit) const {
-    if (d == producer_.dims.size()) {
-      visit(static_cast<uint32_t>(piece), volume);
-      return;
-    }
-    const int64_t degree = config_.degrees[d];
-    const int64_t extent = producer_.dims[d].size / degree;
-    const bool output = d < producer_.output_rank;
-    const int64_t first = output ? read_[d].lo / extent : 0;
-    const int64_t last = output ? (read_[d].hi - 1) / extent : degree - 1;
-    for (int64_t i = first; i <= last; ++i) {
-      int64_t width = 1;
-      if (output) {
-        width = std::min(read_[d].hi, (i + 1) * extent) - std::max(read_[d].lo, i * extent);
-      }
-      walk(d + 1, piece * static_cast<size_t>(degree) + static_cast<size_t>(i), volume * width,
-           visit);
-    }
-  }
-
-  const Operator& producer_;
-  const OpConfig& config_;
-  const std::vector<Range>& read_;
+  static constexpr size_t kNoDim = SIZE_MAX;
+  struct Along {
+    uint32_t degree = 1;
+    size_t consumer_dim = kNoDim;
+    std::vector<std::vector<Meeting>> rows;  // by the consumer piece's index along consumer_dim
+  };
+  const OpConfig& consumer_config_;
+  std::vector<Along> dims_;
+  std::vector<Meeting> met_;
+  std::vector<Meeting> next_;
 };
 
 int64_t output_volume(const Operator& op, const OpConfig& config) {
@@ -114,17 +162,13 @@ EdgeBlock make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& pro
   if (producer.kind == OpKind::kInput) return block;  // samples are loaded where they are needed
   const int64_t element_bytes = size_bytes(producer.type);
   std::vector<int64_t> received(producer_config.task_count(), 0);  // gradient elements per piece
-  std::vector<Range> read(producer.output_rank);
-  for (size_t q = 0; q < consumer_config.task_count(); ++q) {
-    const auto piece = piece_of(consumer, consumer_config, q);
-    for (size_t axis = 0; axis < producer.output_rank; ++axis) {
-      read[axis] = input.axes[axis].apply(piece, producer.dims[axis].size);
-    }
-    GridWalk(producer, producer_config, read).run([&](uint32_t p, int64_t volume) {
+  Meetings meetings(producer, producer_config, consumer, consumer_config, input);
+  for (uint32_t q = 0; q < consumer_config.task_count(); ++q) {
+    for (const auto& [p, volume] : meetings.of_consumer(q)) {
       received[p] += volume;
       const bool local = producer_config.devices[p] == consumer_config.devices[q];
-      block.pairs.push_back({p, static_cast<uint32_t>(q), Bytes(volume * element_bytes), local});
-    });
+      block.pairs.push_back({p, q, Bytes(volume * element_bytes), local});
+    }
   }
   if (!has_backward(producer)) return block;
   const int64_t own = output_volume(producer, producer_config);

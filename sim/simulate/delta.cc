@@ -21,7 +21,8 @@ DeltaSimulation::DeltaSimulation(const Problem& problem)
     : problem_(problem),
       transfers_(problem.cluster),
       engine_(problem.model.graph, problem.cluster),
-      bounds_(problem.model.graph, problem.cluster) {}
+      bounds_(problem.model.graph, problem.cluster),
+      demands_(problem.cluster) {}
 
 // Operators whose configuration changed, and every edge and weight that they touch.
 void DeltaSimulation::touch(std::span<const OpId> changed) {
@@ -48,7 +49,7 @@ void DeltaSimulation::make_parts(const Plan& plan) {
   for (const OpId op : touched_ops_) {
     OpPart& part = op_parts_.emplace_back();
     part.block = make_op_block(graph.op(op), plan.ops[op], cluster, costs);
-    part.profile = make_op_profile(part.block, plan.ops[op]);
+    part.profile = make_op_profile(part.block, plan.ops[op], demands_);
   }
   for (const EdgeId id : touched_edges_) {
     const auto& [producer, consumer, input] = graph.edge(id);
@@ -57,14 +58,14 @@ void DeltaSimulation::make_parts(const Plan& plan) {
     const bool backward = has_backward(graph.op(producer)) && has_backward(graph.op(consumer));
     part.sends =
         make_edge_sends(part.block, plan.ops[producer], plan.ops[consumer], backward, transfers_);
-    part.profile = make_edge_profile(part.block, plan.ops[producer], plan.ops[consumer], cluster);
+    part.profile = make_edge_profile(part.block, part.sends, plan.ops[producer], demands_);
   }
   for (const WeightId weight : touched_weights_) {
     WeightPart& part = weight_parts_.emplace_back();
     const std::span<const OpId> users = graph.users(weight);
     part.block = make_sync_block(graph, weight, plan, cluster, costs, options.network);
     part.sends = make_sync_sends(part.block, users, plan, cluster, transfers_);
-    part.profile = make_sync_profile(part.block, users.size(), cluster);
+    part.profile = make_sync_profile(part.block, part.sends, users.size(), demands_);
   }
 }
 

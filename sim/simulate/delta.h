@@ -81,6 +81,7 @@ class DeltaSimulation {
   PlanBlocks blocks_;  // of the current plan, or of the pending one
   PlanSends sends_;
   PlanBounds bounds_;
+  DemandSum demands_;
   Duration serial_;
 
   std::vector<OpId> touched_ops_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "sim/simulate/lower.h"
 
@@ -11,95 +12,94 @@ namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
-// Sums the demands on each resource.
-void merge(std::vector<GroupProfile::Demand>& demands) {
-  std::sort(demands.begin(), demands.end(),
-            [](const auto& a, const auto& b) { return a.resource < b.resource; });
-  size_t kept = 0;
-  for (size_t i = 0; i < demands.size(); ++i) {
-    if (kept > 0 && demands[kept - 1].resource == demands[i].resource) {
-      demands[kept - 1].work += demands[i].work;
-    } else {
-      demands[kept++] = demands[i];
-    }
-  }
-  demands.resize(kept);
-}
-
-GroupProfile compute_profile(const std::vector<Duration>& durations, const OpConfig& config) {
+GroupProfile compute_profile(const std::vector<Duration>& durations, const OpConfig& config,
+                             DemandSum& sum) {
   GroupProfile profile;
   for (size_t piece = 0; piece < durations.size(); ++piece) {
-    profile.demands.push_back({compute_resource(config.devices[piece]), durations[piece]});
+    sum.add(compute_resource(config.devices[piece]), durations[piece]);
     profile.shortest = piece == 0 ? durations[0] : std::min(profile.shortest, durations[piece]);
   }
-  merge(profile.demands);
+  profile.demands = sum.take();
   return profile;
+}
+
+Duration shortest_of(std::span<const Send> sends) {
+  Duration shortest = sends.empty() ? Duration() : sends.front().duration;
+  for (const Send& send : sends) shortest = std::min(shortest, send.duration);
+  return shortest;
 }
 
 }  // namespace
 
-OpProfile make_op_profile(const OpBlock& block, const OpConfig& config) {
-  return {compute_profile(block.forward, config), compute_profile(block.backward, config)};
+DemandSum::DemandSum(const Cluster& cluster)
+    : work_(resource_count(cluster)), is_used_(resource_count(cluster), 0) {}
+
+std::vector<GroupProfile::Demand> DemandSum::take() {
+  std::sort(used_.begin(), used_.end());
+  std::vector<GroupProfile::Demand> demands;
+  demands.reserve(used_.size());
+  for (const ResourceId resource : used_) {
+    demands.push_back({resource, std::exchange(work_[resource], Duration())});
+    is_used_[resource] = false;
+  }
+  used_.clear();
+  return demands;
 }
 
-EdgeProfile make_edge_profile(const EdgeBlock& block, const OpConfig& producer,
-                              const OpConfig& consumer, const Cluster& cluster) {
-  EdgeProfile profile;
-  std::vector<bool> fed(consumer.task_count(), false);
-  std::vector<bool> read(producer.task_count(), false);
-  int64_t shortest[2] = {kNever, kNever};
-  for (const PiecePair& pair : block.pairs) {
-    fed[pair.consumer_piece] = true;
-    read[pair.producer_piece] = true;
-    if (pair.local) {
-      shortest[0] = shortest[1] = 0;
-      continue;
-    }
-    const DeviceId from = producer.devices[pair.producer_piece];
-    const DeviceId to = consumer.devices[pair.consumer_piece];
-    const FifoTransfer there = fifo_transfer(cluster, from, to, pair.bytes, MeetingEnd::kSender);
-    const FifoTransfer back = fifo_transfer(cluster, to, from, pair.bytes, MeetingEnd::kReceiver);
-    profile.forward.demands.push_back({there.link, there.duration});
-    profile.backward.demands.push_back({back.link, back.duration});
-    shortest[0] = std::min(shortest[0], there.duration.picoseconds());
-    shortest[1] = std::min(shortest[1], back.duration.picoseconds());
-  }
-  for (const GradientSum& sum : block.sums) {
-    profile.backward.demands.push_back(
-        {compute_resource(producer.devices[sum.producer_piece]), sum.duration});
-  }
-  profile.feeds_all = std::find(fed.begin(), fed.end(), false) == fed.end();
-  profile.read_all = std::find(read.begin(), read.end(), false) == read.end();
-  profile.forward.shortest = Duration(shortest[0] == kNever ? 0 : shortest[0]);
-  profile.backward.shortest = Duration(shortest[1] == kNever ? 0 : shortest[1]);
-  merge(profile.forward.demands);
-  merge(profile.backward.demands);
+OpProfile make_op_profile(const OpBlock& block, const OpConfig& config, DemandSum& sum) {
+  OpProfile profile;
+  profile.forward = compute_profile(block.forward, config, sum);
+  profile.backward = compute_profile(block.backward, config, sum);
   return profile;
 }
 
-SyncProfile make_sync_profile(const SyncBlock& block, size_t user_count, const Cluster& cluster) {
+EdgeProfile make_edge_profile(const EdgeBlock& block, const EdgeSends& sends,
+                              const OpConfig& producer, DemandSum& sum) {
+  EdgeProfile profile;
+  const auto add_transfers = [&](std::span<const Send> all) {
+    for (const Send& send : all) {
+      if (send.link.valid()) sum.add(send.link, send.duration);
+    }
+  };
+  add_transfers(sends.forward.all());
+  profile.forward.demands = sum.take();
+  profile.forward.shortest = shortest_of(sends.forward.all());
+  add_transfers(sends.backward.all());
+  for (size_t i = 0; i < sends.sum_arrivals.size(); ++i) {
+    const GradientSum& gradient = block.sums[i];
+    sum.add(compute_resource(producer.devices[gradient.producer_piece]), gradient.duration);
+  }
+  profile.backward.demands = sum.take();
+  profile.backward.shortest = shortest_of(sends.backward.all());
+  const auto none = [](uint32_t arrivals) { return arrivals == 0; };
+  profile.feeds_all = std::ranges::none_of(sends.forward_arrivals, none);
+  profile.read_all = true;
+  for (uint32_t piece = 0; piece < producer.task_count(); ++piece) {
+    profile.read_all &= !sends.forward.of(piece).empty();
+  }
+  return profile;
+}
+
+SyncProfile make_sync_profile(const SyncBlock& block, const SyncSends& sends, size_t user_count,
+                              DemandSum& sum) {
   SyncProfile result;
-  GroupProfile& profile = result.group;
   result.serial = block.serial;
   result.waits_for_all = true;
-  for (const SyncTask& task : block.tasks) {
-    const auto contributors = block.contributors_of(task);
+  std::vector<OpId> users;
+  for (size_t i = 0; i < block.tasks.size(); ++i) {
+    const SyncTask& task = block.tasks[i];
     if (task.after_begin == task.after_end) {
-      std::vector<OpId> users;
-      for (const BackwardTask& contributor : contributors) users.push_back(contributor.op);
+      users.clear();
+      for (const BackwardTask& contributor : block.contributors_of(task)) {
+        if (users.empty() || users.back() != contributor.op) users.push_back(contributor.op);
+      }
       std::sort(users.begin(), users.end());
       const auto distinct = std::unique(users.begin(), users.end()) - users.begin();
       result.waits_for_all &= static_cast<size_t>(distinct) == user_count;
     }
-    if (task.kind == TaskKind::kSyncTransfer) {
-      const FifoTransfer transfer =
-          fifo_transfer(cluster, task.from, task.to, task.bytes, task.end);
-      profile.demands.push_back({transfer.link, transfer.duration});
-    } else if (task.kind == TaskKind::kUpdate) {
-      profile.demands.push_back({compute_resource(task.from), task.duration});
-    }
+    if (task.kind != TaskKind::kBarrier) sum.add(sends.tasks[i].resource, sends.tasks[i].duration);
   }
-  merge(profile.demands);
+  result.group.demands = sum.take();
   return result;
 }
 
@@ -270,17 +270,19 @@ Duration rounded_down(Duration bound, NetworkModel network) {
 LowerBound lower_bound(const OpGraph& graph, const Cluster& cluster, const Plan& plan,
                        NetworkModel network, const PlanBlocks& blocks) {
   PlanBounds bounds(graph, cluster);
+  DemandSum sum(cluster);
+  TransferTable transfers(cluster);
+  const PlanSends sends = make_plan_sends(graph, plan, blocks, cluster, transfers);
   for (const OpId op : graph.ops().ids()) {
-    bounds.ops[op] = make_op_profile(blocks.ops[op], plan.ops[op]);
+    bounds.ops[op] = make_op_profile(blocks.ops[op], plan.ops[op], sum);
   }
   for (const EdgeId id : graph.edges().ids()) {
-    const Edge& edge = graph.edge(id);
-    bounds.edges[id] = make_edge_profile(blocks.edges[id], plan.ops[edge.producer],
-                                         plan.ops[edge.consumer], cluster);
+    bounds.edges[id] = make_edge_profile(blocks.edges[id], sends.edges[id],
+                                         plan.ops[graph.edge(id).producer], sum);
   }
   for (const WeightId weight : graph.weights().ids()) {
-    bounds.weights[weight] =
-        make_sync_profile(blocks.weights[weight], graph.users(weight).size(), cluster);
+    bounds.weights[weight] = make_sync_profile(blocks.weights[weight], sends.weights[weight],
+                                               graph.users(weight).size(), sum);
   }
   LowerBound bound = bounds.compute(Duration(INT64_MAX));
   bound.value = rounded_down(bound.value, network);

@@ -21,6 +21,7 @@
 #include "sim/model/graph.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/plan_blocks.h"
+#include "sim/simulate/sends.h"
 
 namespace soapbox {
 
@@ -53,10 +54,31 @@ struct SyncProfile {
   bool waits_for_all = false;  // every task waits, in the end, for a part of every user's gradient
 };
 
-OpProfile make_op_profile(const OpBlock& block, const OpConfig& config);
-EdgeProfile make_edge_profile(const EdgeBlock& block, const OpConfig& producer,
-                              const OpConfig& consumer, const Cluster& cluster);
-SyncProfile make_sync_profile(const SyncBlock& block, size_t user_count, const Cluster& cluster);
+// Sums work by resource; keeps its memory between profiles.
+class DemandSum {
+ public:
+  explicit DemandSum(const Cluster& cluster);
+  void add(ResourceId resource, Duration work) {
+    if (!is_used_[resource]) {
+      is_used_[resource] = true;
+      used_.push_back(resource);
+    }
+    work_[resource] += work;
+  }
+  // What was added since the last call, by resource.
+  std::vector<GroupProfile::Demand> take();
+
+ private:
+  IdVector<ResourceId, Duration> work_;
+  IdVector<ResourceId, uint8_t> is_used_;
+  std::vector<ResourceId> used_;
+};
+
+OpProfile make_op_profile(const OpBlock& block, const OpConfig& config, DemandSum& sum);
+EdgeProfile make_edge_profile(const EdgeBlock& block, const EdgeSends& sends,
+                              const OpConfig& producer, DemandSum& sum);
+SyncProfile make_sync_profile(const SyncBlock& block, const SyncSends& sends, size_t user_count,
+                              DemandSum& sum);
 
 // What follows the end of a task at least, and what each resource has to do.
 struct TailBounds {

@@ -35,6 +35,7 @@ class SendRows {
   std::span<const Send> of(uint32_t sender) const {
     return {sends_.data() + next_[sender], sends_.data() + next_[sender + 1]};
   }
+  std::span<const Send> all() const { return sends_; }
   bool empty() const { return sends_.empty(); }
 
  private:

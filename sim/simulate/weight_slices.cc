@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <bit>
+#include <utility>
 
 namespace soapbox {
 
 namespace {
+
+constexpr size_t kNoSlice = SIZE_MAX;
 
 // The rectangle of a weight that one task needs.
 std::vector<Range> weight_rectangle(const Weight& weight, const WeightUse& use,
@@ -82,27 +85,53 @@ int64_t cell_volume(const std::vector<std::vector<int64_t>>& cuts, size_t cell) 
   return volume;
 }
 
-// The slice held by one set of devices, made of the cells in `cells`.
-WeightSlice make_slice(const std::vector<DeviceId>& devices, const std::vector<size_t>& cells,
-                       const std::vector<std::vector<size_t>>& cell_demands,
-                       const std::vector<Demand>& demands, int64_t volume, int64_t element_bytes) {
-  WeightSlice slice;
-  slice.bytes = Bytes(volume * element_bytes);
-  for (const DeviceId device : devices) slice.replicas.push_back({device, {}});
-  for (const size_t cell : cells) {
-    for (const size_t index : cell_demands[cell]) {
-      const auto at = std::lower_bound(devices.begin(), devices.end(), demands[index].device);
-      slice.replicas[static_cast<size_t>(at - devices.begin())].contributors.push_back(
-          demands[index].task);
+// A set of devices for each cell, a bit per device.
+class HolderSets {
+ public:
+  HolderSets(size_t cells, size_t devices)
+      : words_((devices + 63) / 64), bits_(cells * words_, 0) {}
+
+  void add(size_t cell, DeviceId device) {
+    bits_[cell * words_ + device.index() / 64] |= uint64_t{1} << (device.index() % 64);
+  }
+  std::vector<DeviceId> devices(size_t cell) const {
+    std::vector<DeviceId> list;
+    for (size_t w = 0; w < words_; ++w) {
+      for (uint64_t left = word(cell, w); left != 0; left &= left - 1) {
+        list.push_back(DeviceId::from_index(w * 64 + static_cast<size_t>(std::countr_zero(left))));
+      }
     }
+    return list;
   }
-  for (WeightReplica& replica : slice.replicas) {
-    auto& tasks = replica.contributors;
-    std::sort(tasks.begin(), tasks.end());
-    tasks.erase(std::unique(tasks.begin(), tasks.end()), tasks.end());
+  // How many of the cell's devices come before this one.
+  size_t rank(size_t cell, DeviceId device) const {
+    const size_t last = device.index() / 64;
+    size_t count = 0;
+    for (size_t w = 0; w < last; ++w) count += static_cast<size_t>(std::popcount(word(cell, w)));
+    const uint64_t below = (uint64_t{1} << (device.index() % 64)) - 1;
+    return count + static_cast<size_t>(std::popcount(word(cell, last) & below));
   }
-  return slice;
-}
+  // Orders cells as the ascending lists of their devices are ordered.
+  std::strong_ordering compare(size_t a, size_t b) const {
+    for (size_t w = 0; w < words_; ++w) {
+      const uint64_t differing = word(a, w) ^ word(b, w);
+      if (differing == 0) continue;
+      // The first device that only one has. The other continues with a later one, or has ended.
+      const uint64_t first = differing & (~differing + 1);
+      const bool in_a = (word(a, w) & first) != 0;
+      const size_t other = in_a ? b : a;
+      bool continues = (word(other, w) & ~(first | (first - 1))) != 0;
+      for (size_t later = w + 1; later < words_; ++later) continues |= word(other, later) != 0;
+      return in_a == continues ? std::strong_ordering::less : std::strong_ordering::greater;
+    }
+    return std::strong_ordering::equal;
+  }
+
+ private:
+  uint64_t word(size_t cell, size_t w) const { return bits_[cell * words_ + w]; }
+  size_t words_;
+  std::vector<uint64_t> bits_;
+};
 
 }  // namespace
 
@@ -115,25 +144,53 @@ std::vector<WeightSlice> weight_slices(const OpGraph& graph, WeightId weight, co
     cuts.push_back(cuts_of(demands, axis));
     cell_count *= cuts.back().size() - 1;
   }
-  std::vector<std::vector<size_t>> cell_demands(cell_count);
+  size_t device_count = 0;
+  for (const Demand& demand : demands) {
+    device_count = std::max(device_count, demand.device.index() + 1);
+  }
+  HolderSets holders(cell_count, device_count);
+  std::vector<size_t> cells;  // that anyone holds
+  for (const Demand& demand : demands) {
+    const auto visit = [&](size_t cell) { holders.add(cell, demand.device); };
+    for_cells(cuts, demand.rectangle, 0, 0, visit);
+  }
+  for (size_t cell = 0; cell < cell_count; ++cell) cells.push_back(cell);
+  std::sort(cells.begin(), cells.end(), [&](size_t a, size_t b) {
+    const auto order = holders.compare(a, b);
+    return order != 0 ? order < 0 : a < b;
+  });
+
+  // Cells with the same holders are neighbours now, and make one slice.
+  std::vector<WeightSlice> slices;
+  std::vector<size_t> slice_of(cell_count, kNoSlice);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const size_t cell = cells[i];
+    if (i == 0 || holders.compare(cells[i - 1], cell) != 0) {
+      const std::vector<DeviceId> devices = holders.devices(cell);
+      if (devices.empty()) continue;
+      slices.emplace_back();
+      for (const DeviceId device : devices) slices.back().replicas.push_back({device, {}});
+    }
+    if (slices.empty()) continue;  // still among those that nobody holds: they come first
+    slice_of[cell] = slices.size() - 1;
+    slices.back().bytes += Bytes(cell_volume(cuts, cell) * size_bytes(tensor.type));
+  }
+  std::vector<size_t> seen(slices.size(), kNoSlice);  // the last demand that met the slice
   for (size_t i = 0; i < demands.size(); ++i) {
-    const auto visit = [&](size_t cell) { cell_demands[cell].push_back(i); };
+    const auto visit = [&](size_t cell) {
+      const size_t slice = slice_of[cell];
+      if (std::exchange(seen[slice], i) == i) return;
+      slices[slice].replicas[holders.rank(cell, demands[i].device)].contributors.push_back(
+          demands[i].task);
+    };
     for_cells(cuts, demands[i].rectangle, 0, 0, visit);
   }
-  std::map<std::vector<DeviceId>, std::vector<size_t>> cells_by_devices;
-  for (size_t cell = 0; cell < cell_count; ++cell) {
-    std::vector<DeviceId> devices;
-    for (const size_t i : cell_demands[cell]) devices.push_back(demands[i].device);
-    std::sort(devices.begin(), devices.end());
-    devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
-    if (!devices.empty()) cells_by_devices[devices].push_back(cell);
-  }
-  std::vector<WeightSlice> slices;
-  for (const auto& [devices, cells] : cells_by_devices) {
-    int64_t volume = 0;
-    for (const size_t cell : cells) volume += cell_volume(cuts, cell);
-    slices.push_back(
-        make_slice(devices, cells, cell_demands, demands, volume, size_bytes(tensor.type)));
+  for (WeightSlice& slice : slices) {
+    for (WeightReplica& replica : slice.replicas) {
+      auto& tasks = replica.contributors;  // out of order where an operator uses the weight twice
+      if (!std::is_sorted(tasks.begin(), tasks.end())) std::sort(tasks.begin(), tasks.end());
+      tasks.erase(std::unique(tasks.begin(), tasks.end()), tasks.end());
+    }
   }
   return slices;
 }
