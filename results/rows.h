@@ -18,7 +18,7 @@ struct InstanceRow {
   std::string cluster;
   int64_t devices = 0;  // > 0
   int64_t batch = 0;    // samples per iteration over all devices, > 0
-  std::string network;  // the network fidelity's name
+  std::string network;  // the network fidelity's name, and its overlap factors if not 1
   std::string costs;  // fingerprint of everything else that is read: costs, model and cluster files
   friend bool operator==(const InstanceRow&, const InstanceRow&) = default;
 };

@@ -233,7 +233,7 @@ Result<CommandResult> execute_plans(const Arguments& arguments, const ExecuteOpt
                                     const Console& console) {
   const Result<ProblemSpec> spec = read_problem_options(arguments);
   if (!spec) return spec.error();
-  if (spec->network == NetworkModel::kFair) {
+  if (spec->simulation.network == NetworkModel::kFair) {
     return usage_error(
         "execute: with --network fair links have no order to run in; fifo and steps do");
   }

@@ -44,15 +44,15 @@ Result<results::RunRow> find_run(results::Store& store, const std::string& prefi
 // The stored plan simulated again, which must give the stored timeline.
 Result<std::string> trace_of(const results::RunRow& row) {
   const results::InstanceRow& instance = row.key.instance;
-  const Result<NetworkModel> network = parse_network_model(instance.network);
-  if (!network) return network.error();
+  const Result<SimulationOptions> simulation = parse_simulation_options(instance.network);
+  if (!simulation) return simulation.error();
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
   const auto loaded = LoadedProblem::load(*scenarios, {.model = instance.model,
                                                        .cluster = instance.cluster,
                                                        .devices = instance.devices,
                                                        .batch = instance.batch,
-                                                       .network = *network});
+                                                       .simulation = *simulation});
   if (!loaded) return loaded.error();
   const Result<Plan> plan =
       plan_from_json(row.plan, "the stored plan", (*loaded)->model(), (*loaded)->cluster());

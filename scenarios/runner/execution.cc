@@ -167,7 +167,7 @@ results::RunKey run_key(const LoadedProblem& loaded, const MethodSpec& method, u
                        .cluster = loaded.cluster().name(),
                        .devices = static_cast<int64_t>(loaded.cluster().device_count()),
                        .batch = loaded.model().batch,
-                       .network = to_string(loaded.problem().options.network),
+                       .network = to_string(loaded.problem().options),
                        .costs = loaded.fingerprint()},
           .method = {method.name, canonical_settings(method)},
           .seed = searches ? seed : 0,

@@ -98,7 +98,7 @@ void read_instances(const TomlTable& table, const ScenarioFolder& scenarios, Net
         contest.problem.model = model;
         contest.problem.cluster = cluster;
         contest.problem.devices = count;
-        contest.problem.network = network;
+        contest.problem.simulation.network = network;
         if (batch_per_device) contest.problem.batch = *batch_per_device * count;
         contest.budget = budget;
         contest.where = table.where("clusters");

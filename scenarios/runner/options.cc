@@ -144,6 +144,21 @@ Result<std::optional<int64_t>> Arguments::whole_number(std::string_view option, 
   return std::optional<int64_t>(number);
 }
 
+Result<std::optional<double>> Arguments::number(std::string_view option, double lowest,
+                                                double highest) const {
+  const auto found = values_.find(std::string(option));
+  if (found == values_.end()) return std::optional<double>();
+  const std::string& word = found->second;
+  double number = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+  const bool in_range = number >= lowest && number <= highest;  // neither holds for "nan"
+  if (error != std::errc() || end != word.data() + word.size() || !in_range) {
+    return usage_error(str_cat(command_, ": --", option, " '", word, "' is not a number from ",
+                               lowest, " to ", highest));
+  }
+  return std::optional<double>(number);
+}
+
 std::string help_text(const Syntax& syntax, std::string_view summary) {
   std::string text = str_cat("soapbox ", syntax.command);
   if (!syntax.positional.empty()) text += str_cat(" ", syntax.positional);

@@ -42,6 +42,9 @@ class Arguments {
   // A whole number in [lowest, highest], or nothing where the option was not given.
   Result<std::optional<int64_t>> whole_number(std::string_view option, int64_t lowest,
                                               int64_t highest) const;
+  // A finite number in [lowest, highest], or nothing where the option was not given.
+  Result<std::optional<double>> number(std::string_view option, double lowest,
+                                       double highest) const;
   const std::vector<std::string>& positional() const { return positional_; }
 
  private:

@@ -86,6 +86,20 @@ TEST(Options, WholeNumbersAreReadStrictly) {
   EXPECT_EQ(*parse({})->whole_number("budget", 0, 10), std::nullopt);
 }
 
+TEST(Options, NumbersAreReadStrictly) {
+  for (const std::string word : {"", "x", "1x", " 1", "nan", "inf", "-inf", "0.99", "100.5"}) {
+    const Result<Arguments> arguments = parse({"--budget", word});
+    ASSERT_TRUE(arguments) << word;
+    const auto number = arguments->number("budget", 1, 100);
+    ASSERT_FALSE(number) << word;
+    EXPECT_THAT(number.error().message, HasSubstr("number from 1 to 100"));
+  }
+  EXPECT_EQ(*parse({"--budget", "1.25"})->number("budget", 1, 100), 1.25);
+  EXPECT_EQ(*parse({"--budget", "1"})->number("budget", 1, 100), 1.0);
+  EXPECT_EQ(*parse({"--budget", "1e2"})->number("budget", 1, 100), 100.0);
+  EXPECT_EQ(*parse({})->number("budget", 1, 100), std::nullopt);
+}
+
 TEST(Options, ARequiredOptionThatIsAbsentIsNamed) {
   EXPECT_THAT(parse({})->required("method").error().message, HasSubstr("--method is required"));
 }

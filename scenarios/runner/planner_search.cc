@@ -24,8 +24,15 @@ constexpr int64_t kMostBatch = 1 << 24;
 // What a framework keeps for itself on a device, as Galvatron counts it.
 constexpr Bytes kReserved = mebibytes(1024);
 // Of the searchers that see a simulator; a planner has no use for them.
-constexpr std::array<std::string_view, 7> kSearcherOptions = {
-    "budget", "seed", "sync", "simulation", "db", "network", "out"};
+constexpr std::array<std::string_view, 9> kSearcherOptions = {"budget",
+                                                              "seed",
+                                                              "sync",
+                                                              "simulation",
+                                                              "db",
+                                                              "network",
+                                                              "out",
+                                                              "compute-slowdown",
+                                                              "communication-slowdown"};
 
 // What UniAP's evaluation used: fp32 for encoders, 16 bits for decoder-only models, whose attention
 // is fused.

@@ -30,6 +30,21 @@ Result<std::map<std::string, Profile>> load_profiles(const ScenarioFolder& scena
   return profiles;
 }
 
+Status read_slowdowns(const Arguments& arguments, SimulationOptions& options) {
+  const auto read = [&](std::string_view option, double& factor) -> Status {
+    const auto given = arguments.number(option, 1, kMostSlowdown);
+    if (!given) return given.error();
+    if (*given && options.network != NetworkModel::kFair) {
+      return usage_error(str_cat("--", option, " needs --network fair"));
+    }
+    factor = given->value_or(1);
+    return ok();
+  };
+  const Status compute = read("compute-slowdown", options.compute_slowdown);
+  if (!compute) return compute;
+  return read("communication-slowdown", options.communication_slowdown);
+}
+
 }  // namespace
 
 LoadedProblem::LoadedProblem(Model model, Cluster cluster, Costs costs, SimulationOptions options)
@@ -54,8 +69,8 @@ Result<std::unique_ptr<const LoadedProblem>> LoadedProblem::load(const ScenarioF
   if (!profiles) return profiles.error();
   Result<Costs> costs = Costs::make(*model, *cluster, *profiles);
   if (!costs) return costs.error();
-  return std::unique_ptr<const LoadedProblem>(
-      new LoadedProblem(*std::move(model), *std::move(cluster), *std::move(costs), {spec.network}));
+  return std::unique_ptr<const LoadedProblem>(new LoadedProblem(
+      *std::move(model), *std::move(cluster), *std::move(costs), spec.simulation));
 }
 
 Result<ScenarioFolder> find_scenarios() {
@@ -67,12 +82,17 @@ Result<ScenarioFolder> find_scenarios() {
 }
 
 std::vector<Option> problem_options() {
-  return {{"model", "NAME|FILE", "the DNN; see 'soapbox list models'"},
-          {"cluster", "NAME|FILE", "the cluster; see 'soapbox list clusters'"},
-          {"devices", "N", "only the first N devices, filling nodes"},
-          {"batch", "N",
-           "samples per iteration, all devices together (default: the paper's per device)"},
-          {"network", "NAME", "network model (default fifo); see 'soapbox list networks'"}};
+  return {
+      {"model", "NAME|FILE", "the DNN; see 'soapbox list models'"},
+      {"cluster", "NAME|FILE", "the cluster; see 'soapbox list clusters'"},
+      {"devices", "N", "only the first N devices, filling nodes"},
+      {"batch", "N",
+       "samples per iteration, all devices together (default: the paper's per device)"},
+      {"network", "NAME", "network model (default fifo); see 'soapbox list networks'"},
+      {"compute-slowdown", "F",
+       "with --network fair: computing takes F >= 1 times longer while its device communicates"},
+      {"communication-slowdown", "F",
+       "with --network fair: transfers get 1/F of their rate while an end of them computes"}};
 }
 
 Option sync_option() {
@@ -96,7 +116,9 @@ Result<ProblemSpec> read_problem_options(const Arguments& arguments) {
   spec.batch = *batch;
   const Result<NetworkModel> network = parse_network_model(arguments.text_or("network", "fifo"));
   if (!network) return network.error();
-  spec.network = *network;
+  spec.simulation.network = *network;
+  const Status slowdowns = read_slowdowns(arguments, spec.simulation);
+  if (!slowdowns) return slowdowns.error();
   return spec;
 }
 

@@ -18,7 +18,7 @@ struct ProblemSpec {
   std::string cluster;             // a name of scenarios/clusters, or a file
   std::optional<int64_t> devices;  // the first so many; absent: all
   std::optional<int64_t> batch;    // global; absent: the model's batch per device x devices
-  NetworkModel network = NetworkModel::kFifo;
+  SimulationOptions simulation = {};
 };
 
 class LoadedProblem {

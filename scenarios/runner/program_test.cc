@@ -97,6 +97,50 @@ TEST_F(Program, SimulateReportsOneIteration) {
   EXPECT_TRUE(object["provenance"].is_string());
 }
 
+// While a device computes and communicates at once each is slower. Where every task is stretched by
+// the factor at most, a plan without a choice of order takes at most so much longer.
+TEST_F(Program, OverlapSlowsAStepDownByAtMostItsFactor) {
+  const auto time = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"simulate", "--network", "fair", "--format", "json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Ran ran = folder_.run(lenet(words));
+    EXPECT_EQ(ran.exit_code, 0) << ran.messages;
+    return json::parse(ran.output)["iteration_time_s"].get<double>();
+  };
+  const double alone = time({});
+  EXPECT_EQ(time({"--compute-slowdown", "1", "--communication-slowdown", "1"}), alone);
+  const double slowed = time({"--compute-slowdown", "1.5", "--communication-slowdown", "1.5"});
+  EXPECT_GT(slowed, alone);
+  EXPECT_LE(slowed, alone * 1.5);
+}
+
+TEST_F(Program, OverlapFactorsAreRefusedWhereTheyMeanNothing) {
+  expect_refusal(folder_.run(lenet({"simulate", "--compute-slowdown", "1.2"})), ExitCode::kUsage,
+                 "--compute-slowdown needs --network fair");
+  expect_refusal(folder_.run(lenet({"search", "--method", "mcmc", "--network", "fair",
+                                    "--communication-slowdown", "0.5"})),
+                 ExitCode::kUsage, "'0.5' is not a number from 1 to 1000");
+}
+
+// A run with factors is another run, and its timeline can be exported again.
+TEST_F(Program, OverlapFactorsBelongToARunsIdentity) {
+  const std::string db = "factors.db";
+  const auto search = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"search",    "--method", "random", "--budget", "3",
+                                      "--network", "fair",     "--db",   db};
+    words.insert(words.end(), more.begin(), more.end());
+    const Ran ran = folder_.run(lenet(words));
+    EXPECT_EQ(ran.exit_code, 0) << ran.messages;
+    const size_t at = ran.messages.find("run ");
+    return ran.messages.substr(at + 4, ran.messages.find(' ', at + 4) - at - 4);
+  };
+  const std::string plain = search({});
+  const std::string slowed = search({"--compute-slowdown", "1.25"});
+  EXPECT_NE(plain, slowed);
+  const Ran exported = folder_.run({"export", "trace", "--db", db, "--run", slowed});
+  EXPECT_EQ(exported.exit_code, 0) << exported.messages;
+}
+
 TEST_F(Program, ABatchBeyondAllTrainingIsRefused) {
   expect_refusal(folder_.run(lenet({"simulate", "--batch", "1099511627776"})), ExitCode::kUsage,
                  "not a whole number from 1 to 16777216");

@@ -15,6 +15,10 @@ Record simulation_record(const LoadedProblem& loaded, const std::string& method,
   record.add("method", method);
   record.add("sync", to_string(execution.plan.sync));
   record.add("network", to_string(loaded.problem().options.network));
+  if (loaded.problem().options.network == NetworkModel::kFair) {
+    record.add("compute_slowdown", loaded.problem().options.compute_slowdown);
+    record.add("communication_slowdown", loaded.problem().options.communication_slowdown);
+  }
   record.add("iteration_time_s", report.iteration_time.seconds());
   record.add("samples_per_s", report.samples_per_s);
   record.add("samples_per_s_per_device", report.samples_per_s_per_device);

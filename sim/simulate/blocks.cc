@@ -164,7 +164,9 @@ EdgeBlock make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& pro
   std::vector<int64_t> received(producer_config.task_count(), 0);  // gradient elements per piece
   Meetings meetings(producer, producer_config, consumer, consumer_config, input);
   for (uint32_t q = 0; q < consumer_config.task_count(); ++q) {
-    for (const auto& [p, volume] : meetings.of_consumer(q)) {
+    const auto& met = meetings.of_consumer(q);
+    if (q == 0) block.pairs.reserve(met.size() * consumer_config.task_count());
+    for (const auto& [p, volume] : met) {
       received[p] += volume;
       const bool local = producer_config.devices[p] == consumer_config.devices[q];
       block.pairs.push_back({p, q, Bytes(volume * element_bytes), local});

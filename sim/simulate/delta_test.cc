@@ -11,12 +11,16 @@
 #include "sim/base/str.h"
 #include "sim/model/models.h"
 #include "sim/plan/test_plan.h"
+#include "sim/simulate/lower.h"
+#include "sim/simulate/random_model.h"
 
 namespace soapbox {
 namespace {
 
+constexpr std::string_view kRandom = "random";
+
 struct Setting {
-  const char* model;
+  std::string_view model;
   int64_t batch;
   size_t nodes;
   size_t gpus;
@@ -27,7 +31,8 @@ class PlanFuzz {
  public:
   PlanFuzz(const Setting& setting, uint64_t seed)
       : rng_(seed),
-        model_(*build_model(setting.model, setting.batch)),
+        model_(setting.model == kRandom ? random_model(rng_)
+                                        : *build_model(setting.model, setting.batch)),
         cluster_(test_cluster(setting.nodes, setting.gpus, 0.5)),
         costs_(*Costs::make(model_, cluster_, {})),
         problem_{model_, cluster_, costs_, {}},
@@ -95,10 +100,11 @@ class PlanFuzz {
 
 TEST(DeltaSimulation, EqualsAFullRunTaskByTask) {
   const Setting settings[] = {
-      {"lenet", 24, 1, 2, SyncMode::kOverlapped},
-      {"lenet", 24, 2, 2, SyncMode::kBulk},
-      {"lenet", 24, 2, 3, SyncMode::kParameterServer},
-      {"lenet", 24, 2, 2, SyncMode::kSerial},
+      {"lenet", 24, 1, 2, SyncMode::kOverlapped},      {"lenet", 24, 2, 2, SyncMode::kBulk},
+      {"lenet", 24, 2, 3, SyncMode::kParameterServer}, {"lenet", 24, 2, 2, SyncMode::kSerial},
+      {kRandom, 0, 2, 2, SyncMode::kOverlapped},       {kRandom, 0, 3, 1, SyncMode::kBulk},
+      {kRandom, 0, 1, 4, SyncMode::kParameterServer},  {kRandom, 0, 2, 3, SyncMode::kSerial},
+      {"rnnlm2", 24, 2, 2, SyncMode::kOverlapped},
   };
   const char* const text = std::getenv("SOAPBOX_FUZZ_MUTATIONS");
   const uint64_t mutations = text != nullptr ? std::stoull(text) : 1400;

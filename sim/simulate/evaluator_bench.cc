@@ -61,15 +61,13 @@ void proposals(benchmark::State& state, const char* name, SimulationMode mode) {
 
 #define SOAPBOX_PROPOSALS(model)                                              \
   BENCHMARK_CAPTURE(proposals, model##_full, #model, SimulationMode::kFull)   \
-      ->Arg(4)                                                                \
-      ->Arg(16)                                                               \
-      ->Arg(64)                                                               \
+      ->RangeMultiplier(2)                                                    \
+      ->Range(4, 64)                                                          \
       ->Unit(benchmark::kMicrosecond)                                         \
       ->Iterations(500);                                                      \
   BENCHMARK_CAPTURE(proposals, model##_delta, #model, SimulationMode::kDelta) \
-      ->Arg(4)                                                                \
-      ->Arg(16)                                                               \
-      ->Arg(64)                                                               \
+      ->RangeMultiplier(2)                                                    \
+      ->Range(4, 64)                                                          \
       ->Unit(benchmark::kMicrosecond)                                         \
       ->Iterations(500)
 SOAPBOX_PROPOSALS(alexnet);

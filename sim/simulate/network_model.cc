@@ -1,6 +1,8 @@
 #include "sim/simulate/network_model.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <vector>
 
 #include "sim/base/str.h"
@@ -37,6 +39,43 @@ Result<NetworkModel> parse_network_model(std::string_view text) {
     names.emplace_back(row.name);
   }
   return bad_input(unknown_name("network model", text, names));
+}
+
+std::string to_string(const SimulationOptions& options) {
+  std::string text = to_string(options.network);
+  if (options.compute_slowdown != 1) text += str_cat(" compute ", options.compute_slowdown);
+  if (options.communication_slowdown != 1) {
+    text += str_cat(" communication ", options.communication_slowdown);
+  }
+  return text;
+}
+
+Result<SimulationOptions> parse_simulation_options(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    words.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  SimulationOptions options;
+  const Result<NetworkModel> network = parse_network_model(words.empty() ? "" : words[0]);
+  if (!network) return network.error();
+  options.network = *network;
+  for (size_t i = 1; i < words.size(); i += 2) {
+    const bool compute = words[i] == "compute";
+    double factor = 0;
+    if (i + 1 < words.size()) {
+      std::from_chars(words[i + 1].data(), words[i + 1].data() + words[i + 1].size(), factor);
+    }
+    const bool known = compute || words[i] == "communication";
+    if (!known || options.network != NetworkModel::kFair || !(factor >= 1) ||
+        factor > kMostSlowdown) {
+      return bad_input(str_cat("simulation '", words[i], "': allowed after 'fair': 'compute F', ",
+                               "'communication F' with F from 1 to ", kMostSlowdown));
+    }
+    (compute ? options.compute_slowdown : options.communication_slowdown) = factor;
+  }
+  return options;
 }
 
 }  // namespace soapbox

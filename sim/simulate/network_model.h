@@ -35,4 +35,11 @@ struct SimulationOptions {
   double communication_slowdown = 1;
 };
 
+inline constexpr double kMostSlowdown = 1000;
+
+// The network's name, and the slow-downs that are not 1: "fair", "fair compute 1.2". One text per
+// value: it is part of a run's identity.
+std::string to_string(const SimulationOptions& options);
+Result<SimulationOptions> parse_simulation_options(std::string_view text);
+
 }  // namespace soapbox
