@@ -1,6 +1,6 @@
-// Every assignment, by depth-first search in topological order: the oracle of small instances.
-// Uses no bound and no structure; a branch ends only where a constraint is broken. Time
-// O((stages strategies)^layers).
+// Every assignment, by depth-first search in topological order: the oracle of
+// small instances. Uses no bound and no structure; a branch ends only where a
+// constraint is broken. Time O((stages strategies)^layers).
 #pragma once
 
 #include "strategies/miqp/solution.h"

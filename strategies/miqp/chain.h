@@ -1,5 +1,6 @@
-// An instance seen along its topological order: positions instead of layers, the edges between
-// neighbours merged into one table per position, and the edges that skip a position apart.
+// An instance seen along its topological order: positions instead of layers,
+// the edges between neighbours merged into one table per position, and the
+// edges that skip a position apart.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +18,14 @@ struct SkipEdge {
 
 struct Chain {
   std::vector<uint32_t> order;  // [position] -> layer
-  // Neighbours u - 1 and u, [position u][strategy of u - 1][strategy of u]; sums of parallel edges,
-  // kNotAllowed where one of them is; zeros where there is no edge. Position 0 is empty.
+  // Neighbours u - 1 and u, [position u][strategy of u - 1][strategy of u];
+  // sums of parallel edges, kNotAllowed where one of them is; zeros where there
+  // is no edge. Position 0 is empty.
   std::vector<std::vector<int64_t>> reshard;
   std::vector<std::vector<int64_t>> reshard_cross;
   std::vector<SkipEdge> skips;
-  // Every position follows from the one before, so stages are intervals of positions.
+  // Every position follows from the one before, so stages are intervals of
+  // positions.
   bool is_path = false;
 };
 

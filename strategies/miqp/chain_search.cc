@@ -21,7 +21,11 @@ struct Node {
   double bound = 0;
 };
 struct LaterNode {
+  // Times made exact under a threshold hold below it only: with a hub, from the
+  // top down.
+  bool by_bottleneck = false;
   bool operator()(const Node& a, const Node& b) const {
+    if (by_bottleneck) return a.high < b.high;
     return a.bound != b.bound ? a.bound > b.bound : a.low > b.low;
   }
 };
@@ -53,7 +57,8 @@ class ChainSearch {
   double cutoff() const {
     return best_.objective == kNoObjective ? kInfinity : static_cast<double>(best_.objective);
   }
-  // The largest bottleneck of a plan below the cutoff whose sum is at least `sum`.
+  // The largest bottleneck of a plan below the cutoff whose sum is at least
+  // `sum`.
   double most_bottleneck(double sum) const {
     if (weight_ == 0 || cutoff() == kInfinity) return kInfinity;
     return std::floor((cutoff() - 1 - sum) / weight_);
@@ -83,6 +88,16 @@ class ChainSearch {
     }
   }
 
+  // The intervals [first, last] of a row, for last from `from` to `end` - 1, as
+  // arcs of a stage.
+  void add_arcs(size_t stage, Kind kind, size_t first, size_t from, size_t end,
+                const std::vector<double>& value, const std::vector<double>& guard);
+  void build_tables(StageProgram& fine, size_t stage);
+  // Makes the hub's followers on a path exact under the node's threshold.
+  // False: nothing changed.
+  bool refine_followers(const StageProgram& program, const std::vector<StageStep>& steps,
+                        const Node& node);
+
   StageTable& table_of(size_t stage, const StageArc& arc) {
     return tables_.table(costs_.group_of(stage), arc.kind, arc.first, arc.last);
   }
@@ -96,8 +111,8 @@ class ChainSearch {
   StageTables tables_;
   std::vector<double> coarse_cross_;
   StageProgram coarse_;
-  std::vector<std::vector<double>> coarse_values_;
-  double low_ = 0;  // the root node
+  std::vector<std::vector<double>> coarse_rows_;  // [group][kind][first]
+  double low_ = 0;                                // the root node
   double high_ = kInfinity;
   std::priority_queue<Node, std::vector<Node>, LaterNode> open_;
   std::map<std::pair<const StageTable*, size_t>, std::vector<uint16_t>> paths_;
@@ -122,37 +137,58 @@ std::vector<const double*> ChainSearch::cross_tables(bool coarse) const {
   return tables;
 }
 
+void ChainSearch::add_arcs(size_t stage, Kind kind, size_t first, size_t from, size_t end,
+                           const std::vector<double>& value, const std::vector<double>& guard) {
+  const size_t last = std::min({end, first + value.size(), first + guard.size()});
+  for (size_t b = std::max(from, first); b < last; ++b) {
+    StageArc arc;
+    arc.first = static_cast<uint32_t>(first);
+    arc.last = static_cast<uint32_t>(b);
+    arc.kind = kind;
+    arc.value = &value[b - first];
+    arc.guard = &guard[b - first];
+    coarse_.arcs()[stage].push_back(arc);
+  }
+}
+
 // Every stage that may be part of a plan below the cutoff, by its scalar bound.
 void ChainSearch::add_coarse_arcs(double most) {
   const size_t n = costs_.positions();
   const size_t stages = costs_.stages();
-  std::vector<std::vector<std::vector<double>>> rows(costs_.groups());
-  for (size_t g = 0; g < costs_.groups(); ++g) rows[g].resize(n);
+  const size_t hub = costs_.has_hub() ? costs_.hub() : n;
+  coarse_rows_.resize(costs_.groups() * 3 * n);
+  const auto row = [&](size_t group, Kind kind, size_t first) -> const std::vector<double>& {
+    std::vector<double>& found = coarse_rows_[(group * 3 + static_cast<size_t>(kind)) * n + first];
+    if (found.empty()) {
+      const std::span<const double> fresh =
+          tables_.coarse_row(group, kind, first, kind == Kind::kFollow ? kInfinity : most);
+      found.assign(fresh.begin(), fresh.end());
+    }
+    return found;
+  };
   for (size_t i = 0; i < stages; ++i) {
     const size_t group = costs_.group_of(i);
     const size_t last_start = i == 0 ? 0 : n - (stages - i);
+    const size_t from = i + 1 == stages ? n - 1 : 0;
+    const size_t end = n + 1 + i - stages;
     for (size_t a = i; a <= last_start; ++a) {
-      std::vector<double>& row = rows[group][a];
-      if (row.empty()) {
-        const std::span<const double> fresh = tables_.coarse_row(group, Kind::kPlain, a, most);
-        row.assign(fresh.begin(), fresh.end());
-      }
-      const size_t end = std::min(a + row.size(), n + 1 + i - stages);
-      for (size_t b = i + 1 == stages ? n - 1 : a; b < end; ++b) {
-        StageArc arc;
-        arc.first = static_cast<uint32_t>(a);
-        arc.last = static_cast<uint32_t>(b);
-        arc.value = arc.guard = &row[b - a];
-        coarse_.arcs()[i].push_back(arc);
+      if (hub == n || a > hub) {
+        const std::vector<double>& plain = row(group, Kind::kPlain, a);
+        add_arcs(i, Kind::kPlain, a, from, end, plain, plain);
+        if (a <= hub) continue;
+        add_arcs(i, Kind::kFollow, a, from, end, row(group, Kind::kFollow, a), plain);
+      } else {
+        const std::vector<double>& plain = row(group, Kind::kPlain, a);
+        const std::vector<double>& inside = row(group, Kind::kHub, a);
+        add_arcs(i, Kind::kPlain, a, from, std::min(end, hub), plain, plain);
+        add_arcs(i, Kind::kHub, a, std::max(from, hub), end, inside, inside);
       }
     }
   }
-  for (std::vector<std::vector<double>>& group : rows) {
-    for (std::vector<double>& row : group) coarse_values_.push_back(std::move(row));
-  }
 }
 
-// Drops arcs until nothing changes. Tightens the root. False: there is no plan below the cutoff.
+// Drops arcs until nothing changes. Tightens the root. False: there is no plan
+// below the cutoff.
 bool ChainSearch::prune(StageProgram& program) {
   for (int round = 0; round < 6; ++round) {
     double sum = program.forward(high_);
@@ -170,7 +206,8 @@ bool ChainSearch::prune(StageProgram& program) {
 }
 
 std::vector<StageArc> ChainSearch::coarse_path() {
-  // Of the best balance first: between the least bottleneck and the largest, the best bound.
+  // Of the best balance first: between the least bottleneck and the largest,
+  // the best bound.
   double low = low_;
   double high = high_ == kInfinity ? least_sum(costs_) * 2 + 1 : high_;
   if (coarse_.forward(high) == kInfinity) high = high_;
@@ -203,6 +240,32 @@ bool ChainSearch::near_path(size_t stage, const StageArc& arc,
   return close(arc.first, path[stage].first) && close(arc.last, path[stage].last);
 }
 
+void ChainSearch::build_tables(StageProgram& fine, size_t stage) {
+  std::vector<StageArc>& arcs = fine.arcs()[stage];
+  const size_t group = costs_.group_of(stage);
+  for (size_t j = 0; j < arcs.size();) {
+    const size_t from = j;
+    std::vector<uint32_t> lasts;
+    for (; j < arcs.size() && arcs[j].first == arcs[from].first && arcs[j].kind == arcs[from].kind;
+         ++j) {
+      lasts.push_back(arcs[j].last);
+    }
+    tables_.build(group, arcs[from].kind, arcs[from].first, lasts);
+    if (arcs[from].kind == Kind::kFollow) {
+      tables_.build(group, Kind::kPlain, arcs[from].first, lasts);
+    }
+  }
+  for (StageArc& arc : arcs) {
+    const StageTable& table = table_of(stage, arc);
+    arc.rows = table.rows;
+    arc.columns = table.columns;
+    arc.value = arc.guard = table.bound.data();
+    if (arc.kind == Kind::kFollow) {
+      arc.guard = tables_.table(group, Kind::kPlain, arc.first, arc.last).bound.data();
+    }
+  }
+}
+
 // The arcs of the coarse program, or those near a path, with their tables.
 StageProgram ChainSearch::fine_program(const std::vector<StageArc>* path) {
   StageProgram fine(costs_.positions(), costs_.stages(), costs_.strategies(), cross_tables(false));
@@ -212,20 +275,7 @@ StageProgram ChainSearch::fine_program(const std::vector<StageArc>* path) {
     for (const StageArc& arc : arcs) {
       if (!path || near_path(i, arc, *path)) chosen.push_back(arc);
     }
-    for (size_t j = 0; j < chosen.size();) {
-      std::vector<uint32_t> lasts;
-      const size_t from = j;
-      for (; j < chosen.size() && chosen[j].first == chosen[from].first; ++j) {
-        lasts.push_back(chosen[j].last);
-      }
-      tables_.build(costs_.group_of(i), Kind::kPlain, chosen[from].first, lasts);
-    }
-    for (StageArc& arc : chosen) {
-      const StageTable& table = table_of(i, arc);
-      arc.rows = table.rows;
-      arc.columns = table.columns;
-      arc.value = arc.guard = table.bound.data();
-    }
+    build_tables(fine, i);
   }
   return fine;
 }
@@ -273,7 +323,10 @@ bool ChainSearch::refine(StageProgram& program, const std::vector<StageStep>& st
       query.last_strategy = static_cast<int>(steps[i].column);
     }
     const double before = table.bound[entry];
-    query.cut = std::min(cutoff() - (sum - before) - weight_ * node.low, node.high + 1);
+    query.cut = cutoff() - (sum - before) - weight_ * node.low;
+    // A follower's value is its own time and part of the boundary's: each may
+    // be at the threshold.
+    if (table.kind != Kind::kFollow) query.cut = std::min(query.cut, node.high + 1);
     PathAnswer answer = shortest_path(costs_, query);
     outcome_.labels += answer.labels;
     table.bound[entry] = std::max(before, answer.lower);
@@ -285,6 +338,39 @@ bool ChainSearch::refine(StageProgram& program, const std::vector<StageStep>& st
     changed = changed || table.bound[entry] > before;
   }
   return changed;
+}
+
+bool ChainSearch::refine_followers(const StageProgram& program, const std::vector<StageStep>& steps,
+                                   const Node& node) {
+  for (size_t i = 1; i < steps.size(); ++i) {
+    const StageArc& arc = program.arcs()[i][steps[i].arc];
+    if (arc.kind != Kind::kFollow) continue;
+    StageTable& table = table_of(i, arc);
+    const size_t entry = steps[i].row * arc.columns + steps[i].column;
+    const double* const cross = costs_.reshard_cross(arc.first);
+    double least = kInfinity;
+    for (size_t k = 0; k < costs_.strategies(); ++k) {
+      least = std::min(least, cross[k * costs_.strategies() + steps[i].row]);
+    }
+    PathQuery query;
+    query.group = table.group;
+    query.kind = table.kind;
+    query.first = table.first;
+    query.last = table.last;
+    query.first_strategy = static_cast<int>(steps[i].row);
+    if (table.last + 1 < costs_.positions()) {
+      query.last_strategy = static_cast<int>(steps[i].column);
+    }
+    PathAnswer answer = shortest_follower(costs_, query, node.high, node.high - least);
+    outcome_.labels += answer.labels;
+    std::vector<uint16_t>& known = paths_[{&table, entry}];
+    const bool changed = answer.lower > table.bound[entry] || answer.path != known;
+    table.bound[entry] = std::max(table.bound[entry], answer.lower);
+    if (!answer.exact()) return false;
+    if (answer.lower < kInfinity) known = std::move(answer.path);
+    return changed;
+  }
+  return false;
 }
 
 void ChainSearch::process(StageProgram& program, Node node, bool record) {
@@ -317,7 +403,13 @@ void ChainSearch::process(StageProgram& program, Node node, bool record) {
     SOAPBOX_CHECK(cost.has_value(), "the chain search built a plan that breaks a constraint");
     offer(plan, cost->objective);
     const auto bottleneck = static_cast<double>(cost->bottleneck);
-    SOAPBOX_CHECK(bottleneck <= node.high, "a plan above its threshold");
+    if (bottleneck > node.high) {
+      SOAPBOX_CHECK(costs_.has_hub(), "a plan above its threshold");
+      if (record && refine_followers(program, steps, node)) continue;
+      unresolved_ = std::min(unresolved_, node.bound);
+      outcome_.complete = false;
+      return;
+    }
     close(bottleneck, node.high, sum + weight_ * bottleneck, record);
     node.high = bottleneck - 1;
     if (weight_ == 0) return close(node.low, node.high, sum, record);
@@ -333,7 +425,7 @@ void ChainSearch::process(StageProgram& program, Node node, bool record) {
 }
 
 void ChainSearch::search(StageProgram& program, bool record) {
-  open_ = {};
+  open_ = std::priority_queue<Node, std::vector<Node>, LaterNode>(LaterNode{costs_.has_hub()});
   open_.push({low_, high_, 0});
   while (!open_.empty()) {
     const Node node = open_.top();

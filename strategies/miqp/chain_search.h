@@ -1,19 +1,21 @@
 // Exact search for chains: branch and bound over the bottleneck T.
 //
-// A stage's time p counts in the sum and in the maximum, so of a stage only the least time within
-// memory matters, by its layers and the strategies of both ends. With a table W of lower bounds of
-// those times, StageProgram gives f(T), a lower bound on sum p + sum o of plans with bottleneck at
-// most T, and a node, an interval [low, high] of bottlenecks, costs at least
+// A stage's time p counts in the sum and in the maximum, so of a stage only the
+// least time within memory matters, by its layers and the strategies of both
+// ends. With a table W of lower bounds of those times, StageProgram gives f(T),
+// a lower bound on sum p + sum o of plans with bottleneck at most T, and a
+// node, an interval [low, high] of bottlenecks, costs at least
 //
 //   f(high) + (c - 1) low.
 //
-// If the path that attains f(high) has only exact times it is a plan: the bottlenecks from its own
-// up are closed, the rest of the interval is cut in two. Otherwise its entries are made exact
-// (stage_path.h) and the program runs again. Coarse to fine: scalar bounds of intervals first,
-// tables by end strategies only for the arcs that can still lead below the best plan.
+// If the path that attains f(high) has only exact times it is a plan: the
+// bottlenecks from its own up are closed, the rest of the interval is cut in
+// two. Otherwise its entries are made exact (stage_path.h) and the program runs
+// again. Coarse to fine: scalar bounds of intervals first, tables by end
+// strategies only for the arcs that can still lead below the best plan.
 //
-// Exact: bounds always hold, entries are replaced by proven values only, every leaf is closed by a
-// bound at or above the best objective.
+// Exact: bounds always hold, entries are replaced by proven values only, every
+// leaf is closed by a bound at or above the best objective.
 #pragma once
 
 #include "strategies/miqp/chain.h"
@@ -23,22 +25,24 @@
 
 namespace soapbox::miqp {
 
-// What the search of one chain has found. Plans come as they are found through `best`.
+// What the search of one chain has found. Plans come as they are found through
+// `best`.
 struct ChainIncumbent {
   int64_t objective = kNoObjective;  // also a cutoff: nothing at or above it is wanted
   std::optional<Assignment> plan;
 };
 
 struct ChainOutcome {
-  int64_t bound =
-      0;  // every plan costs at least min(bound, incumbent); kNoObjective: there is none
+  int64_t bound = 0;     // every plan costs at least min(bound, incumbent);
+                         // kNoObjective: there is none
   bool complete = true;  // no node was left open
   uint64_t labels = 0;
   uint64_t nodes = 0;
   std::vector<Leaf> leaves;
 };
 
-// `costs` is of the chain, conditioned on a hub if it has skip edges. Improves `best` in place.
+// `costs` is of the chain, conditioned on a hub if it has skip edges. Improves
+// `best` in place.
 ChainOutcome search_chain(const Instance& instance, const Chain& chain, const StageCosts& costs,
                           const Stopwatch& stopwatch, ChainIncumbent& best);
 

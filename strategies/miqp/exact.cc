@@ -1,8 +1,8 @@
 #include "strategies/miqp/exact.h"
 
-#include "strategies/miqp/brute.h"
 #include "strategies/miqp/chain_search.h"
 #include "strategies/miqp/explain.h"
+#include "strategies/miqp/frontier_search.h"
 
 namespace soapbox::miqp {
 namespace {
@@ -33,6 +33,86 @@ Solution conclude(const Instance& in, const SolveOptions& options, ChainIncumben
   return solution;
 }
 
+// The one position from which every skip edge starts, or the number of
+// positions.
+size_t only_hub(const Instance& in, const Chain& chain) {
+  if (in.long_edges != LongEdges::kFree) return in.layers;
+  for (const SkipEdge& skip : chain.skips) {
+    if (skip.from != chain.skips[0].from) return in.layers;
+  }
+  return chain.skips[0].from;
+}
+
+// One search for each strategy of the hub, which turns what its readers pay
+// into costs of their own (conditioning). All share the best plan.
+ChainOutcome search_hub(const Instance& in, const Chain& chain, size_t hub,
+                        const Stopwatch& stopwatch, ChainIncumbent& best) {
+  ChainOutcome total;
+  total.bound = kNoObjective;
+  for (size_t k = 0; k < in.strategies; ++k) {
+    if (!in.allowed(chain.order[hub], k)) continue;
+    StageCosts costs(in, chain);
+    costs.condition(in, chain, hub, k);
+    const ChainOutcome outcome = search_chain(in, chain, costs, stopwatch, best);
+    total.bound = std::min(total.bound, outcome.bound);
+    total.complete = total.complete && outcome.complete;
+    total.labels += outcome.labels;
+    total.nodes += outcome.nodes;
+  }
+  total.bound = std::min(total.bound, best.objective);
+  return total;
+}
+
+// Any graph. Where the layers have one order, the chain without the edges that
+// skip layers costs no more: its optimum is a bound, and its plan, with those
+// edges charged, a start.
+ChainOutcome search_general(const Instance& in, const Chain& chain, const Stopwatch& stopwatch,
+                            ChainIncumbent& best) {
+  int64_t bound = 0;
+  if (chain.is_path && !in.empty_stages && !chain.skips.empty()) {
+    const StageCosts costs(in, chain);
+    Instance relaxed = in;
+    relaxed.edges.clear();
+    relaxed.reshard.clear();
+    relaxed.reshard_cross.clear();
+    const size_t pairs = in.strategies * in.strategies;
+    std::vector<bool> skips(in.edges.size(), false);
+    for (const SkipEdge& skip : chain.skips) skips[skip.edge] = true;
+    for (size_t e = 0; e < in.edges.size(); ++e) {
+      if (skips[e]) continue;
+      relaxed.edges.push_back(in.edges[e]);
+      const auto at = static_cast<std::ptrdiff_t>(e * pairs);
+      const auto end = at + static_cast<std::ptrdiff_t>(pairs);
+      relaxed.reshard.insert(relaxed.reshard.end(), in.reshard.begin() + at,
+                             in.reshard.begin() + end);
+      relaxed.reshard_cross.insert(relaxed.reshard_cross.end(), in.reshard_cross.begin() + at,
+                                   in.reshard_cross.begin() + end);
+    }
+    ChainIncumbent relaxed_best;
+    bound = search_chain(relaxed, make_chain(relaxed), costs, stopwatch, relaxed_best).bound;
+    if (relaxed_best.plan) {
+      const Result<Cost> cost = cost_of(in, *relaxed_best.plan);
+      if (cost && cost->objective < best.objective) {
+        best = {cost->objective, std::move(relaxed_best.plan)};
+      }
+    }
+  }
+  ChainOutcome outcome;
+  if (bound >= best.objective) {
+    outcome.bound = best.objective;
+    return outcome;
+  }
+  if (in.stages > 64) {
+    outcome.bound = bound;
+    outcome.complete = false;
+    return outcome;
+  }
+  outcome = search_frontier(in, chain, stopwatch, best);
+  outcome.bound = std::max(outcome.bound, std::min(bound, best.objective));
+  outcome.complete = outcome.bound >= best.objective;
+  return outcome;
+}
+
 }  // namespace
 
 Solution solve_exact(const Instance& in, const SolveOptions& options) {
@@ -47,8 +127,20 @@ Solution solve_exact(const Instance& in, const SolveOptions& options) {
     const StageCosts costs(in, chain);
     ChainOutcome outcome = search_chain(in, chain, costs, stopwatch, best);
     solution = conclude(in, options, std::move(best), std::move(outcome));
+  } else if (chain.is_path && !in.empty_stages && only_hub(in, chain) < in.layers) {
+    ChainOutcome outcome = search_hub(in, chain, only_hub(in, chain), stopwatch, best);
+    if (!outcome.complete && in.stages <= 64 && !stopwatch.expired()) {
+      // Thresholds on both a stage and its boundary may leave a node open:
+      // settle it by labels.
+      const int64_t bound = outcome.bound;
+      outcome = search_frontier(in, chain, stopwatch, best);
+      outcome.bound = std::max(outcome.bound, std::min(bound, best.objective));
+      outcome.complete = outcome.bound >= best.objective;
+    }
+    solution = conclude(in, options, std::move(best), std::move(outcome));
   } else {
-    solution = solve_brute(in, options);
+    ChainOutcome outcome = search_general(in, chain, stopwatch, best);
+    solution = conclude(in, options, std::move(best), std::move(outcome));
   }
   solution.solver = "exact";
   solution.cpu_s = stopwatch.elapsed_s();

@@ -1,4 +1,5 @@
-// The exact solver: which structure an instance has, and the search that fits it.
+// The exact solver: which structure an instance has, and the search that fits
+// it.
 #pragma once
 
 #include "strategies/miqp/solution.h"

@@ -52,7 +52,8 @@ std::string layer_too_large(const Instance& in) {
   return "";
 }
 
-// The sum over layers of their least memory on any stage, against the sum of the limits.
+// The sum over layers of their least memory on any stage, against the sum of
+// the limits.
 std::string sum_too_large(const Instance& in) {
   double states = 0;
   double limit = 0;
@@ -68,7 +69,8 @@ std::string sum_too_large(const Instance& in) {
                  " add up to ", limit);
 }
 
-// On a chain: filling stages in order with as many layers as fit shows the first that overflows.
+// On a chain: filling stages in order with as many layers as fit shows the
+// first that overflows.
 std::string greedy_overflow(const Instance& in) {
   const std::vector<uint32_t> order = topological_order(in);
   size_t next = 0;
@@ -83,11 +85,12 @@ std::string greedy_overflow(const Instance& in) {
     }
     if (i + 1 == in.stages && next < in.layers) {
       const int64_t memory = least_memory(in, i, order[next]).memory;
-      return str_cat("memory: stages filled in order with the least that layers need leave layer ",
-                     order[next], " and ", in.layers - next - 1, " after it without room: stage ",
-                     i, " holds ", next - first, " layers in ", real_memory(in, used), " of ",
-                     real_memory(in, in.memory_limit[i]), ", the next needs ",
-                     real_memory(in, memory));
+      return str_cat(
+          "memory: stages filled in order with the least that "
+          "layers need leave layer ",
+          order[next], " and ", in.layers - next - 1, " after it without room: stage ", i,
+          " holds ", next - first, " layers in ", real_memory(in, used), " of ",
+          real_memory(in, in.memory_limit[i]), ", the next needs ", real_memory(in, memory));
     }
   }
   return "";
@@ -108,7 +111,8 @@ std::string explain_infeasible(const Instance& in) {
   for (std::string reason : {layer_too_large(in), sum_too_large(in), greedy_overflow(in)}) {
     if (!reason.empty()) return reason;
   }
-  return "no choice of stages and strategies meets the memory limits and the pairs that are not "
+  return "no choice of stages and strategies meets the memory limits and the "
+         "pairs that are not "
          "allowed at the same time";
 }
 

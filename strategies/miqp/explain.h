@@ -1,5 +1,6 @@
-// Why an instance has no plan, as far as simple arguments show it: too few layers, a layer without
-// a strategy, memory that cannot fit, by stage and component.
+// Why an instance has no plan, as far as simple arguments show it: too few
+// layers, a layer without a strategy, memory that cannot fit, by stage and
+// component.
 #pragma once
 
 #include <string>

@@ -66,7 +66,9 @@ Status check_shape(const Instance& in) {
     return check_count("memory_per_microbatch", in.memory_per_microbatch.size(), nodes);
   }
   if (in.memory_model == MemoryModel::kOneForward) {
-    return wrong("memory_model 1f1b needs memory_per_microbatch, from which it counts activations");
+    return wrong(
+        "memory_model 1f1b needs memory_per_microbatch, from which it "
+        "counts activations");
   }
   return ok();
 }
@@ -91,7 +93,8 @@ Status check_edges(const Instance& in) {
   return ok();
 }
 
-// The smallest exponent e (finest unit) with total / 10^e below `most`. Zero totals take e = 0.
+// The smallest exponent e (finest unit) with total / 10^e below `most`. Zero
+// totals take e = 0.
 int exponent_for(double total, double most) {
   if (total <= 0) return 0;
   int exponent = -18;
@@ -290,7 +293,8 @@ Result<Instance> quantise(const RealInstance& real) {
   const double most_time =
       std::min(static_cast<double>(kMostTime), static_cast<double>(kMostObjective) / c) / 2;
   in.time_exponent = exponent_for(time, most_time);
-  // What is above every limit may as well be twice the largest: sentinels like 1e30 cost no digits.
+  // What is above every limit may as well be twice the largest: sentinels like
+  // 1e30 cost no digits.
   const double limit =
       sum_of_largest(real.memory_limit, std::max<size_t>(real.memory_limit.size(), 1));
   const auto clipped = [limit](std::vector<double> table) {

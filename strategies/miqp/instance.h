@@ -1,11 +1,11 @@
-// UniAP's mixed integer quadratic program (arXiv 2307.16375) as data: one pipeline degree and one
-// number of microbatches, in integers.
+// UniAP's mixed integer quadratic program (arXiv 2307.16375) as data: one
+// pipeline degree and one number of microbatches, in integers.
 //
-// Binary variables P[u][i] (layer u is on stage i) and S[u][k] (layer u has strategy k). With c
-// microbatches and pp stages, equation by equation:
+// Binary variables P[u][i] (layer u is on stage i) and S[u][k] (layer u has
+// strategy k). With c microbatches and pp stages, equation by equation:
 //
-//   (1)  min  sum_i p_i + sum_j o_j + (c - 1) max({p_i} u {o_j})        j = 1 .. pp - 1
-//   (2)  p_i = sum_u P[u][i] compute[u].S[u]
+//   (1)  min  sum_i p_i + sum_j o_j + (c - 1) max({p_i} u {o_j})        j = 1
+//   .. pp - 1 (2)  p_i = sum_u P[u][i] compute[u].S[u]
 //            + sum_(u,v) P[u][i] P[v][i] S[u].reshard[u,v].S[v]
 //   (3)  o_j = sum_(u,v) P[u][j] P[v][j+1] S[u].reshard_cross[u,v].S[v]
 //   (4)  sum_u P[u][i] memory_i[u].S[u] <= memory_limit[i]
@@ -13,9 +13,10 @@
 //   (6)  every layer is on one stage         (7)  every stage has a layer
 //   (8)  every layer has one strategy        (9)  P and S are binary
 //
-// What the paper leaves open is a named field here: LongEdges for edges that skip a stage, which
-// (3) does not charge; `empty_stages` lifts (7). Constraint (5) is stronger than the paper's
-// convexity, which would let stages run against the edges at no cost.
+// What the paper leaves open is a named field here: LongEdges for edges that
+// skip a stage, which (3) does not charge; `empty_stages` lifts (7). Constraint
+// (5) is stronger than the paper's convexity, which would let stages run
+// against the edges at no cost.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +29,12 @@
 
 namespace soapbox::miqp {
 
-// In a table of costs: this strategy, or this pair of strategies, must not be chosen.
+// In a table of costs: this strategy, or this pair of strategies, must not be
+// chosen.
 inline constexpr int64_t kNotAllowed = std::numeric_limits<int64_t>::max();
 
-// Sums over all layers and edges of the largest entries stay below this: exact in a double with
-// room for what solvers add to them.
+// Sums over all layers and edges of the largest entries stay below this: exact
+// in a double with room for what solvers add to them.
 inline constexpr int64_t kMostTime = int64_t{1} << 48;
 inline constexpr int64_t kMostMemory = int64_t{1} << 51;
 // The objective, microbatches included.
@@ -96,16 +98,16 @@ struct Instance {
   friend bool operator==(const Instance&, const Instance&) = default;
 };
 
-// Everything that solvers rely on: sizes, ranges, no cycle, sums within the limits above. The
-// error names the field, the value and what is allowed.
+// Everything that solvers rely on: sizes, ranges, no cycle, sums within the
+// limits above. The error names the field, the value and what is allowed.
 Status validate(const Instance& instance);
 
-// Layers such that every edge goes forward, the smallest number first among equals. Empty if there
-// is a cycle.
+// Layers such that every edge goes forward, the smallest number first among
+// equals. Empty if there is a cycle.
 std::vector<uint32_t> topological_order(const Instance& instance);
 
-// 64 bits over everything that decides the answer. Equal instances have equal hashes on every
-// machine.
+// 64 bits over everything that decides the answer. Equal instances have equal
+// hashes on every machine.
 uint64_t instance_hash(const Instance& instance);
 
 std::string_view to_string(MemoryModel model);
@@ -129,10 +131,11 @@ struct RealInstance {
   bool empty_stages = false;
 };
 
-// Integers from numbers: the finest power of ten that keeps the sums below kMostTime and
-// kMostMemory, so decimal input of up to some 12 digits stays exact. Times are rounded to the
-// nearest unit, memory up, limits down. The objective is off by at most half a unit for each layer
-// and edge, times the microbatches. Errors as validate() and for negative or infinite numbers.
+// Integers from numbers: the finest power of ten that keeps the sums below
+// kMostTime and kMostMemory, so decimal input of up to some 12 digits stays
+// exact. Times are rounded to the nearest unit, memory up, limits down. The
+// objective is off by at most half a unit for each layer and edge, times the
+// microbatches. Errors as validate() and for negative or infinite numbers.
 Result<Instance> quantise(const RealInstance& real);
 
 // A time of the instance in the input's own unit, correctly rounded.

@@ -21,7 +21,8 @@ class Builder {
     for (size_t i = 0; i < in_.stages; ++i) stage_.push_back(add_time(str_cat("p_", i), 1));
     for (size_t j = 0; j + 1 < in_.stages; ++j) cross_.push_back(add_time(str_cat("o_", j), 1));
     const size_t bottleneck = add_time("T", c);
-    // p_i - sum of its terms = 0: the terms are collected while edges are added.
+    // p_i - sum of its terms = 0: the terms are collected while edges are
+    // added.
     for (const size_t column : stage_) terms_.push_back({{column, -1}});
     for (const size_t column : cross_) terms_.push_back({{column, -1}});
     for (size_t i = 0; i < in_.stages; ++i) add_stage(i);

@@ -1,12 +1,17 @@
-// The program as a mixed integer linear one: what other solvers read, and a second opinion.
+// The program as a mixed integer linear one: what other solvers read, and a
+// second opinion.
 //
-// Binary y[u,i,k]: layer u is on stage i with strategy k. Products of two of them become
+// Binary y[u,i,k]: layer u is on stage i with strategy k. Products of two of
+// them become
 //
-//   flow       x[e,i,k,j,l] >= 0 with both marginals, sum_(j,l) x = y[u,i,k] and
+//   flow       x[e,i,k,j,l] >= 0 with both marginals, sum_(j,l) x = y[u,i,k]
+//   and
 //              sum_(i,k) x = y[v,j,l], stages j >= i only: order needs no rows;
-//   mccormick  x >= y[u,i,k] + y[v,j,l] - 1 where the pair costs something, and rows for the order.
+//   mccormick  x >= y[u,i,k] + y[v,j,l] - 1 where the pair costs something, and
+//   rows for the order.
 //
-// Both are exact. Columns p[i], o[j] and T (the bottleneck) are the objective's terms.
+// Both are exact. Columns p[i], o[j] and T (the bottleneck) are the objective's
+// terms.
 #pragma once
 
 #include <string>
@@ -54,12 +59,14 @@ MilpModel build_milp(const Instance& instance, MilpForm form, double time_scale)
 std::string to_lp(const MilpModel& model);
 std::string to_mps(const MilpModel& model);
 
-// The assignment that values of the columns stand for, or nothing if they are not near 0 and 1.
+// The assignment that values of the columns stand for, or nothing if they are
+// not near 0 and 1.
 std::optional<Assignment> read_choices(const Instance& instance, const MilpModel& model,
                                        const double* values);
 
-// By Cbc, where the program was built with it. Its answer is rounded, its cost computed anew in
-// integers and compared with the claimed one; without that the status is kLimit.
+// By Cbc, where the program was built with it. Its answer is rounded, its cost
+// computed anew in integers and compared with the claimed one; without that the
+// status is kLimit.
 Solution solve_milp(const Instance& instance, const SolveOptions& options = {});
 Solution solve_milp_form(const Instance& instance, const SolveOptions& options, MilpForm form);
 bool has_milp_solver();

@@ -1,4 +1,5 @@
-// The linear model against the exact solver, and its files against other solvers.
+// The linear model against the exact solver, and its files against other
+// solvers.
 #include "strategies/miqp/milp.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +46,8 @@ TEST(Milp, BothFormsEqualBruteForce) {
     for (const MilpForm form : {MilpForm::kFlow, MilpForm::kMcCormick}) {
       const Solution milp = solve_milp_form(in, {}, form);
       ASSERT_EQ(milp.status, brute.status) << "seed " << seed << ": " << milp.reason;
-      // Cbc's tolerance is not zero: what it calls optimal may be a millionth above.
+      // Cbc's tolerance is not zero: what it calls optimal may be a millionth
+      // above.
       const auto optimum = static_cast<double>(brute.objective);
       EXPECT_NEAR(static_cast<double>(milp.objective), optimum, 1e-6 * optimum) << seed;
       EXPECT_GE(milp.objective, brute.objective) << seed;
@@ -83,7 +85,8 @@ TEST(Milp, WritesLpAsReadersExpect) {
             "Binary\n y_0_0_0\n y_1_0_0\nEnd\n");
 }
 
-// The optimum that a solver's command prints for a file, or nothing where it is not installed.
+// The optimum that a solver's command prints for a file, or nothing where it is
+// not installed.
 std::optional<double> ask(const std::string& command, const std::string& marker) {
   const std::filesystem::path out =
       std::filesystem::temp_directory_path() / str_cat("soapbox_milp_", getpid(), ".txt");

@@ -1,5 +1,6 @@
-// CPU time to a proven optimum. One row per set of instances: the time is the mean over the set,
-// median and worst are counters in milliseconds, `unproven` counts instances stopped by a limit.
+// CPU time to a proven optimum. One row per set of instances: the time is the
+// mean over the set, median and worst are counters in milliseconds, `unproven`
+// counts instances stopped by a limit.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -33,7 +34,8 @@ void solve_all(benchmark::State& state, const std::vector<Instance>& instances) 
   state.counters["labels"] = labels / static_cast<double>(times.size());
 }
 
-// V = 26, 34, 50, 82 layers, 8 or 16 strategies, 1 to 8 stages, 4 or 16 microbatches.
+// V = 26, 34, 50, 82 layers, 8 or 16 strategies, 1 to 8 stages, 4 or 16
+// microbatches.
 std::vector<Instance> paper_grid() {
   std::vector<Instance> instances;
   for (const size_t layers : {26, 34, 50, 82}) {
@@ -74,6 +76,24 @@ const int kRegistered = [] {
     })->Unit(benchmark::kMillisecond);
   };
   add("chains_paper_grid", paper_grid());
+  InstanceSpec hub;
+  hub.layers = 50;
+  hub.strategies = 16;
+  hub.stages = 8;
+  hub.microbatches = 16;
+  for (const double noise : {0.0, 0.05}) {
+    hub.noise = noise;
+    add(noise == 0 ? "one_hub_equal" : "one_hub_different", {random_hub(hub, 1)});
+  }
+  InstanceSpec sums;
+  sums.family = Family::kSum;
+  sums.layers = 26;
+  sums.strategies = 8;
+  sums.microbatches = 16;
+  for (const size_t stages : {1, 4}) {
+    sums.stages = stages;
+    add("equal_sums/" + std::to_string(stages), {random_chain(sums, 1)});
+  }
   const std::vector<Instance> equal = large(0);
   const std::vector<Instance> different = large(0.05);
   for (size_t i = 0; i < equal.size(); ++i) {

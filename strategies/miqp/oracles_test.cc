@@ -24,7 +24,8 @@ Instance two_layers(size_t stages, int64_t microbatches, int64_t limit) {
   return in;
 }
 
-// One stage, limit 5: fast and small, in either order, 3 + 5 + 1 = 9, times 4 microbatches.
+// One stage, limit 5: fast and small, in either order, 3 + 5 + 1 = 9, times 4
+// microbatches.
 TEST(Brute, OneStage) {
   const Solution solution = solve_brute(two_layers(1, 4, 5));
   EXPECT_EQ(solution.status, SolveStatus::kOptimal);
@@ -48,7 +49,8 @@ TEST(Brute, SaysWhyThereIsNoPlan) {
   EXPECT_NE(solve_brute(two_layers(3, 1, 9)).reason.find("3 stages"), std::string::npos);
 }
 
-// 1F1B: the first of two stages holds 2 microbatches, the last 1; 3 + 2 x 2 does not fit into 6.
+// 1F1B: the first of two stages holds 2 microbatches, the last 1; 3 + 2 x 2
+// does not fit into 6.
 TEST(Brute, CountsMicrobatchesInFlight) {
   Instance in = two_layers(2, 4, 6);
   in.memory = {3, 1, 3, 1};

@@ -12,7 +12,8 @@ namespace {
 using Point = std::pair<int64_t, int64_t>;  // (time, memory), or (sum, bottleneck)
 using Front = std::vector<Point>;
 
-// Keeps the points that no other is at most in both coordinates, by increasing first coordinate.
+// Keeps the points that no other is at most in both coordinates, by increasing
+// first coordinate.
 void keep_front(Front& points) {
   std::sort(points.begin(), points.end());
   Front front;
@@ -43,7 +44,8 @@ class ParetoProgram {
   uint64_t labels() const { return labels_; }
 
  private:
-  // before_[b][k]: the first `i` stages hold the layers up to b, whose strategy is k.
+  // before_[b][k]: the first `i` stages hold the layers up to b, whose strategy
+  // is k.
   void add_stage(size_t i) {
     std::vector<std::vector<Front>> after(in_.layers, std::vector<Front>(count_));
     for (size_t a = 0; a < in_.layers; ++a) {
@@ -56,7 +58,8 @@ class ParetoProgram {
     before_ = std::move(after);
   }
 
-  // The (sum, bottleneck) with which stage i may start at layer a with a strategy.
+  // The (sum, bottleneck) with which stage i may start at layer a with a
+  // strategy.
   Front entries(size_t i, size_t a, size_t first) const {
     if (i == 0) return {{0, 0}};
     Front front;

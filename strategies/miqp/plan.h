@@ -1,5 +1,5 @@
-// An assignment of stages and strategies to the layers of an instance, and what it costs. Knows
-// nothing of the solvers: it is the judge of their answers.
+// An assignment of stages and strategies to the layers of an instance, and what
+// it costs. Knows nothing of the solvers: it is the judge of their answers.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct Cost {
   int64_t objective = 0;   // equation (1)
 };
 
-// The cost of an assignment, from the equations of instance.h alone. Errors (kInfeasible) name the
-// first constraint that it breaks, and by how much.
+// The cost of an assignment, from the equations of instance.h alone. Errors
+// (kInfeasible) name the first constraint that it breaks, and by how much.
 Result<Cost> cost_of(const Instance& instance, const Assignment& assignment);
 
 }  // namespace soapbox::miqp

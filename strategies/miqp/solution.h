@@ -15,8 +15,8 @@ inline constexpr int64_t kNoObjective = std::numeric_limits<int64_t>::max();
 
 struct SolveOptions {
   double time_limit_s = 1e9;  // CPU time of this thread
-  // Answers at or above it are of no use: the best objective known so far, e.g. of another pipeline
-  // degree. kNoObjective: none is known.
+  // Answers at or above it are of no use: the best objective known so far, e.g.
+  // of another pipeline degree. kNoObjective: none is known.
   int64_t cutoff = kNoObjective;
 };
 
@@ -27,8 +27,8 @@ enum class SolveStatus {
   kLimit,       // stopped early: `plan` if there is one, and a bound that holds
 };
 
-// A closed interval of bottlenecks: no plan whose bottleneck is in [low, high] costs less than
-// `bound`.
+// A closed interval of bottlenecks: no plan whose bottleneck is in [low, high]
+// costs less than `bound`.
 struct Leaf {
   int64_t low = 0;
   int64_t high = 0;

@@ -1,5 +1,6 @@
-// A chain instance as the exact solver reads it: whole numbers in doubles (all below 2^53, so sums
-// are exact), infinity for what is not allowed, stages with equal memory grouped.
+// A chain instance as the exact solver reads it: whole numbers in doubles (all
+// below 2^53, so sums are exact), infinity for what is not allowed, stages with
+// equal memory grouped.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 enum class Kind : uint8_t {
   kPlain,   // nothing
   kHub,     // holds the hub: its later readers pay resharding inside the stage
-  kFollow,  // comes right after the hub's stage: readers pay resharding across stages
+  kFollow,  // comes right after the hub's stage: readers pay resharding across
+            // stages
 };
 
 class StageCosts {
@@ -45,16 +47,19 @@ class StageCosts {
     return &reshard_cross_[position * strategies_ * strategies_];
   }
 
-  // Equal for positions with equal costs, those of the edge into the position included or not.
+  // Equal for positions with equal costs, those of the edge into the position
+  // included or not.
   uint32_t layer_type(size_t position) const { return layer_type_[position]; }
   uint32_t edge_type(size_t position) const { return edge_type_[position]; }
 
-  // Conditions the chain on one position that other positions read over skip edges: it has
-  // `strategy`, and every reader's costs are known. REQUIRES: every skip edge starts there.
+  // Conditions the chain on one position that other positions read over skip
+  // edges: it has `strategy`, and every reader's costs are known. REQUIRES:
+  // every skip edge starts there.
   void condition(const Instance& instance, const Chain& chain, size_t hub, size_t strategy);
   bool has_hub() const { return hub_ < positions_; }
   size_t hub() const { return hub_; }
-  // What readers pay inside the hub's stage, or at the boundary after it; zero for others.
+  // What readers pay inside the hub's stage, or at the boundary after it; zero
+  // for others.
   const double* inside_extra(size_t position) const {
     return &inside_extra_[position * strategies_];
   }

@@ -6,8 +6,8 @@
 namespace soapbox::miqp {
 namespace {
 
-// Paths from one end: for every (position, strategy) the least weight and the time and memory of
-// the path that has it.
+// Paths from one end: for every (position, strategy) the least weight and the
+// time and memory of the path that has it.
 struct Reach {
   std::vector<double> weight;
   std::vector<double> time;
@@ -158,13 +158,15 @@ class PathSolver {
   double best() const { return std::min(answer_.upper, query_.cut); }
 
   PathAnswer finish(bool complete) {
-    // Nothing shorter than best() exists: either `path` is the shortest, or all reach the cut.
+    // Nothing shorter than best() exists: either `path` is the shortest, or all
+    // reach the cut.
     if (complete) answer_.lower = std::max(answer_.lower, best());
     answer_.lower = std::min(answer_.lower, answer_.upper);
     return std::move(answer_);
   }
 
-  // How far a Lagrangian value may be off: each of the path's additions and products rounds.
+  // How far a Lagrangian value may be off: each of the path's additions and
+  // products rounds.
   double rounding(double value) const {
     return (std::abs(value) + lambda_limit()) * static_cast<double>(segment_.length() + 2) *
            0x1.0p-50;
@@ -195,7 +197,8 @@ class PathSolver {
     answer_.path = std::move(path);
   }
 
-  // Looks at one multiplier: a bound, and a path if it fits. Gives the path's time and memory.
+  // Looks at one multiplier: a bound, and a path if it fits. Gives the path's
+  // time and memory.
   bool probe(double time_weight, double lambda, double& time, double& memory) {
     const Reach reach = segment_.from_start(time_weight, lambda);
     size_t strategy = 0;
@@ -256,8 +259,9 @@ class PathSolver {
     from_start_[2] = segment_.from_start(1, answer_.lambda);
   }
 
-  // Whether a label of weight (time, memory) can still lead below best(); the rest of the path has
-  // the three completions `rest`, of which `time_off` and `memory_off` are not part.
+  // Whether a label of weight (time, memory) can still lead below best(); the
+  // rest of the path has the three completions `rest`, of which `time_off` and
+  // `memory_off` are not part.
   bool useful(double time, double memory, const Reach* rest, size_t at, double time_off,
               double memory_off) const {
     if (memory + rest[1].weight[at] - memory_off > segment_.limit()) return false;
@@ -294,8 +298,8 @@ class PathSolver {
     return static_cast<uint32_t>(pool_.size() - 1);
   }
 
-  // All labels from the start up to `middle`, and from the end down to it, joined there. False if
-  // the limit of labels was reached.
+  // All labels from the start up to `middle`, and from the end down to it,
+  // joined there. False if the limit of labels was reached.
   bool set_labels(size_t width) {
     pool_.clear();
     const size_t middle = segment_.length() / 2;
@@ -344,7 +348,8 @@ class PathSolver {
     return true;
   }
 
-  // Labels that hold the costs after a position, its own left out: what join() adds.
+  // Labels that hold the costs after a position, its own left out: what join()
+  // adds.
   bool extend_backward(size_t middle, size_t width, Fronts& fronts) {
     const size_t count = segment_.count();
     const size_t end = segment_.length() - 1;
@@ -380,7 +385,8 @@ class PathSolver {
     uint32_t best_tail = kNoLabel;
     double least = best();
     for (size_t k = 0; k < segment_.count(); ++k) {
-      // By increasing time forward, the room left grows, and earlier tails become possible.
+      // By increasing time forward, the room left grows, and earlier tails
+      // become possible.
       size_t tail = backward[k].size();
       for (const uint32_t head : forward[k]) {
         const double room = segment_.limit() - pool_[head].memory;

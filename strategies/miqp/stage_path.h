@@ -1,15 +1,20 @@
-// The shortest path through the layers of one stage within its memory: one entry of a stage table.
+// The shortest path through the layers of one stage within its memory: one
+// entry of a stage table.
 //
-//   min  time of the path   s.t.  memory of the path <= limit,  first and last strategy given
+//   min  time of the path   s.t.  memory of the path <= limit,  first and last
+//   strategy given
 //
-// A resource-constrained shortest path on a layered graph (Handler and Zang, Networks 10, 1980):
-// 1. a line search for the multiplier lambda of the memory row that gives the best bound
+// A resource-constrained shortest path on a layered graph (Handler and Zang,
+// Networks 10, 1980):
+// 1. a line search for the multiplier lambda of the memory row that gives the
+// best bound
 //    min (time + lambda memory) - lambda limit, and feasible paths on the way;
-// 2. label setting from both ends to the middle, Pareto optimal in (time, memory), each label cut
-//    by three completions (time, memory, time + lambda memory to go); the two halves are joined by
-//    one sweep over both fronts.
-// Lagrangian values are real numbers: their rounding is bounded and subtracted, so every bound
-// holds. Times are whole, so a bound is rounded up.
+// 2. label setting from both ends to the middle, Pareto optimal in (time,
+// memory), each label cut
+//    by three completions (time, memory, time + lambda memory to go); the two
+//    halves are joined by one sweep over both fronts.
+// Lagrangian values are real numbers: their rounding is bounded and subtracted,
+// so every bound holds. Times are whole, so a bound is rounded up.
 #pragma once
 
 #include <cstdint>
@@ -42,5 +47,12 @@ struct PathAnswer {
 };
 
 PathAnswer shortest_path(const StageCosts& costs, const PathQuery& query);
+
+// The same for the stage after the hub's (Kind::kFollow), whose value is its
+// own time and what its readers pay at the boundary: the first is at most
+// `most_time`, the second at most `most_extra`. Plain label setting with
+// dominance in all three.
+PathAnswer shortest_follower(const StageCosts& costs, const PathQuery& query, double most_time,
+                             double most_extra);
 
 }  // namespace soapbox::miqp

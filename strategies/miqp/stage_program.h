@@ -1,10 +1,12 @@
 // The dynamic program over stages under a threshold on the bottleneck.
 //
-//   F_i[b][l] = min over arcs (a, b), k, ka of F_(i-1)[a-1][k] + cross_a[k][ka] + W_(a,b)[ka][l],
+//   F_i[b][l] = min over arcs (a, b), k, ka of F_(i-1)[a-1][k] + cross_a[k][ka]
+//   + W_(a,b)[ka][l],
 //
-// all terms <= T. An arc is a stage at one place of the pipeline with the layers [a, b] and a table
-// W of its times. With tables of lower bounds the value is a lower bound on the sum of all p and o
-// of plans whose bottleneck is at most T. Time O(arcs strategies^2 + starts strategies^2).
+// all terms <= T. An arc is a stage at one place of the pipeline with the
+// layers [a, b] and a table W of its times. With tables of lower bounds the
+// value is a lower bound on the sum of all p and o of plans whose bottleneck is
+// at most T. Time O(arcs strategies^2 + starts strategies^2).
 #pragma once
 
 #include <cstdint>
@@ -43,15 +45,17 @@ class StageProgram {
 
   // The least sum with every term at most `most`; infinite if there is none.
   double forward(double most);
-  // One stage after the other of a plan that forward() found. REQUIRES: it was finite.
+  // One stage after the other of a plan that forward() found. REQUIRES: it was
+  // finite.
   std::vector<StageStep> path(double most) const;
   // Fills what is_useful() needs, after forward(most).
   void backward(double most);
 
   // Of an entry of an arc: the least sum of a plan that uses it.
   double through(size_t stage, const StageArc& arc, size_t row, size_t column) const;
-  // Keeps the arcs of which an entry leads below `cutoff`: sum + weight x bottleneck, where the
-  // bottleneck is at least `low`. After backward(most). Gives the number of arcs dropped.
+  // Keeps the arcs of which an entry leads below `cutoff`: sum + weight x
+  // bottleneck, where the bottleneck is at least `low`. After backward(most).
+  // Gives the number of arcs dropped.
   size_t prune(double most, double low, double weight, double cutoff);
 
  private:

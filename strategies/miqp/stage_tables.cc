@@ -66,7 +66,8 @@ uint32_t StageTables::child(uint32_t parent, size_t position, bool is_first) {
   return at->second;
 }
 
-// The rounding of a sum of so many terms and products is taken off before a bound is rounded up.
+// The rounding of a sum of so many terms and products is taken off before a
+// bound is rounded up.
 double StageTables::bound_of(size_t group, double lambda, double weight, size_t length) const {
   if (lambda == 0 || weight == kInfinity) return weight;
   const double allowance = lambda * costs_.limit(group);

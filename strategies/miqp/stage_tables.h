@@ -1,10 +1,13 @@
-// Lower bounds of the time of every stage, by its layers and the strategies of its first and last.
+// Lower bounds of the time of every stage, by its layers and the strategies of
+// its first and last.
 //
 // With multipliers lambda >= 0 of the memory row,
-//   bound[ka][kb] = max over lambda of ceil(min over paths (time + lambda memory) - lambda limit),
-// infinite where even the least memory is above the limit. A coarse bound takes the minimum over
-// both ends. Intervals of equal layers share what is computed (a trie over layer types). A coarse
-// row takes O(length strategies^2) for each lambda, a table O(length strategies^3).
+//   bound[ka][kb] = max over lambda of ceil(min over paths (time + lambda
+//   memory) - lambda limit),
+// infinite where even the least memory is above the limit. A coarse bound takes
+// the minimum over both ends. Intervals of equal layers share what is computed
+// (a trie over layer types). A coarse row takes O(length strategies^2) for each
+// lambda, a table O(length strategies^3).
 #pragma once
 
 #include <cstdint>
@@ -18,8 +21,8 @@
 
 namespace soapbox::miqp {
 
-// One table: rows are first strategies, columns last ones. The first stage's start and the last
-// stage's end are free: one row, one column.
+// One table: rows are first strategies, columns last ones. The first stage's
+// start and the last stage's end are free: one row, one column.
 struct StageTable {
   size_t group = 0;
   Kind kind = Kind::kPlain;
@@ -36,11 +39,12 @@ class StageTables {
   // `lambdas`: for each group, the multipliers; 0 is always among them.
   StageTables(const StageCosts& costs, std::vector<std::vector<double>> lambdas);
 
-  // Coarse bounds of the intervals that start at `first`, from `first` to the last position whose
-  // bound is at most `most`. Valid until the next call.
+  // Coarse bounds of the intervals that start at `first`, from `first` to the
+  // last position whose bound is at most `most`. Valid until the next call.
   std::span<const double> coarse_row(size_t group, Kind kind, size_t first, double most);
 
-  // Makes the tables of the intervals [first, last] for each of `lasts`, which increase.
+  // Makes the tables of the intervals [first, last] for each of `lasts`, which
+  // increase.
   void build(size_t group, Kind kind, size_t first, std::span<const uint32_t> lasts);
   // REQUIRES: it was built.
   StageTable& table(size_t group, Kind kind, size_t first, size_t last);
@@ -54,7 +58,8 @@ class StageTables {
     double bound = 0;
     std::vector<double> weights;  // [lambda][strategy], the last of them the memory alone
   };
-  using Key = std::tuple<size_t, Kind, uint32_t, bool, bool>;  // group, kind, class, free ends
+  using Key = std::tuple<size_t, Kind, uint32_t, bool,
+                         bool>;  // group, kind, class, free ends
 
   uint32_t root(size_t group, Kind kind);
   uint32_t child(uint32_t parent, size_t position, bool is_first);

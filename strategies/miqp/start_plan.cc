@@ -11,7 +11,8 @@ struct Walk {
   double memory = kInfinity;
 };
 
-// The path through all layers with the least time + lambda memory, cuts left out.
+// The path through all layers with the least time + lambda memory, cuts left
+// out.
 Walk walk(const StageCosts& costs, size_t group, double lambda) {
   const size_t n = costs.positions();
   const size_t count = costs.strategies();
@@ -49,7 +50,8 @@ Walk walk(const StageCosts& costs, size_t group, double lambda) {
   return result;
 }
 
-// Stages for layers whose strategies are known: the least sum with no term above a threshold.
+// Stages for layers whose strategies are known: the least sum with no term
+// above a threshold.
 class Cutter {
  public:
   Cutter(const StageCosts& costs, const std::vector<uint32_t>& strategy)
@@ -71,8 +73,8 @@ class Cutter {
     }
   }
 
-  // The stage of each position, or nothing. `bottleneck` is the least possible threshold where
-  // `only_bottleneck`, else a threshold.
+  // The stage of each position, or nothing. `bottleneck` is the least possible
+  // threshold where `only_bottleneck`, else a threshold.
   bool cut(bool only_bottleneck, double& threshold, std::vector<uint32_t>& stage) const {
     const size_t stages = costs_.stages();
     std::vector<double> best((stages + 1) * (n_ + 1), kInfinity);

@@ -1,8 +1,10 @@
-// Good plans before any proof, and the multipliers that suit an instance's memory.
+// Good plans before any proof, and the multipliers that suit an instance's
+// memory.
 //
-// For a multiplier of memory, the shortest path through all layers by time + lambda memory gives
-// every layer a strategy; stages are then cut by an exact dynamic program under a few thresholds on
-// the bottleneck. Time O(lambdas (layers strategies^2 + stages layers^2)).
+// For a multiplier of memory, the shortest path through all layers by time +
+// lambda memory gives every layer a strategy; stages are then cut by an exact
+// dynamic program under a few thresholds on the bottleneck. Time O(lambdas
+// (layers strategies^2 + stages layers^2)).
 #pragma once
 
 #include <optional>
@@ -13,8 +15,8 @@
 
 namespace soapbox::miqp {
 
-// For each group of stages: 0, and multiples of the smallest multiplier at which all layers fit
-// into as many such stages as there are.
+// For each group of stages: 0, and multiples of the smallest multiplier at
+// which all layers fit into as many such stages as there are.
 std::vector<std::vector<double>> choose_lambdas(const StageCosts& costs);
 
 // The best plan over all multipliers, or nothing.

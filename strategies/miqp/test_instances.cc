@@ -10,7 +10,8 @@ int64_t whole(double value) {
   return static_cast<int64_t>(std::llround(value));
 }
 
-// A strategy of a block on 8 or more devices: degrees of tensor parallelism and sharding.
+// A strategy of a block on 8 or more devices: degrees of tensor parallelism and
+// sharding.
 struct BlockStrategy {
   double tensor;   // parallel degree
   double shard;    // how often model states are cut
@@ -124,7 +125,8 @@ class Drawer {
     return {0, 0};
   }
 
-  // Between the least that all layers can need on average and what the fastest would take.
+  // Between the least that all layers can need on average and what the fastest
+  // would take.
   void set_limits() {
     double least = 0;
     double most = 0;

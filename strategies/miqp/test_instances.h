@@ -10,9 +10,11 @@
 namespace soapbox::miqp {
 
 enum class Family {
-  kTransformer,  // data, tensor and sharded parallel strategies of a block: physical trade-offs
+  kTransformer,  // data, tensor and sharded parallel strategies of a block:
+                 // physical trade-offs
   kRandom,       // independent draws, time against memory
-  kSum,          // time + alpha memory is constant, no resharding: every Lagrangian bound ties
+  kSum,          // time + alpha memory is constant, no resharding: every Lagrangian
+                 // bound ties
   kTies,         // small whole numbers, many zeros
 };
 
@@ -33,7 +35,8 @@ struct InstanceSpec {
 Instance random_chain(const InstanceSpec& spec, uint64_t seed);
 // Adds an edge with random costs between layers that are there.
 void add_edge(Instance& instance, uint32_t from, uint32_t to, Rng& rng);
-// Encoder and decoder: the layer in the middle also feeds every layer of the second half.
+// Encoder and decoder: the layer in the middle also feeds every layer of the
+// second half.
 Instance random_hub(const InstanceSpec& spec, uint64_t seed);
 
 }  // namespace soapbox::miqp
