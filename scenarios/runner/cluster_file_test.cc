@@ -100,7 +100,7 @@ TEST(ClusterFile, DevicesAreTheFirstOfTheWholeCluster) {
 }
 
 TEST(ClusterFile, SixteenThousandGpusAreJoinedByPathsEquallyLongBothWays) {
-  for (const char* name : {"dgx_v100", "dgx_b200", "gb200_nvl72"}) {
+  for (const char* name : {"dgx_v100", "dgx_b200", "gb200_nvl72", "hgx_h100_4", "p4d"}) {
     SCOPED_TRACE(name);
     const Cluster cluster = load(name, 16384);
     ASSERT_EQ(cluster.device_count(), 16384u);
@@ -254,6 +254,21 @@ TEST(ClusterFile, OverridesSlowDevicesAndCables) {
   EXPECT_EQ(cluster.route(DeviceId(2), DeviceId(6)).bandwidth.rate(), 5e9);
   // With one node the override of the other is not a mistake.
   EXPECT_TRUE(parse(text, 4).has_value());
+}
+
+TEST(ClusterFile, ShippedExamplesOfFaultsAndOfUnequalNodes) {
+  const Cluster degraded = load("dgx_h100_degraded");
+  const auto gpu = [](uint32_t node, uint32_t index) { return DeviceId(node * 8 + index); };
+  EXPECT_EQ(degraded.device(gpu(1, 5)).speed_factor, 0.85);
+  EXPECT_EQ(degraded.device(gpu(1, 4)).speed_factor, 1.0);
+  EXPECT_EQ(degraded.route(gpu(0, 3), gpu(2, 3)).bandwidth, gb_per_s(48.5 / 2));
+  EXPECT_EQ(degraded.route(gpu(0, 2), gpu(2, 2)).bandwidth, gb_per_s(48.5));
+  EXPECT_NEAR(degraded.route(gpu(3, 0), gpu(3, 1)).bandwidth.rate(), 396.4e9 * 17 / 18, 1e8);
+  const Cluster mixed = load("dgx_mixed");
+  EXPECT_EQ(mixed.hardware_of(DeviceId(15)).name, "A100-SXM4-40GB");
+  EXPECT_EQ(mixed.hardware_of(DeviceId(16)).name, "V100-SXM2-32GB");
+  EXPECT_NEAR(mixed.route(DeviceId(0), DeviceId(8)).bandwidth.rate(), 23.5e9, 1);
+  EXPECT_NEAR(mixed.route(DeviceId(0), DeviceId(16)).bandwidth.rate(), 12.0e9, 1e7);
 }
 
 TEST(ClusterFile, NodesOfSeveralKindsFollowOneAnother) {

@@ -54,6 +54,7 @@ CommandRow check_command();
 CommandRow collective_command();
 CommandRow execute_command();
 CommandRow export_command();
+CommandRow import_command();
 CommandRow list_command();
 CommandRow race_command();
 CommandRow search_command();

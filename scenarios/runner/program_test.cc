@@ -218,6 +218,25 @@ TEST_F(Program, TransformersAreSimulatedOperatorByOperator) {
                  ExitCode::kBadInput, "tokens choose their experts at run time");
 }
 
+TEST_F(Program, AnImportedTopologyIsACluster) {
+  folder_.file("topo.txt",
+               "\tGPU0\tGPU1\tNIC0\tCPU Affinity\tNUMA Affinity\n"
+               "GPU0\t X \tNV12\tPXB\t0-31\t0\nGPU1\tNV12\t X \tPXB\t0-31\t0\n"
+               "NIC0\tPXB\tPXB\t X \t\t\n");
+  const Ran made = folder_.run({"import", "topo", "topo.txt", "--gpu", "A100-SXM4-40GB", "--nodes",
+                                "8", "--nic-gbits", "200", "--out", "mine.toml"});
+  ASSERT_EQ(made.exit_code, 0) << made.messages;
+  const Ran cluster =
+      folder_.run({"check", "cluster", "mine.toml", "--devices", "16", "--format", "json"});
+  EXPECT_EQ(json::parse(cluster.output)["nodes"], 8) << cluster.messages;
+  EXPECT_EQ(folder_.run({"simulate", "--model", "lenet", "--cluster", "mine.toml"}).exit_code, 0);
+  expect_refusal(folder_.run({"import", "topo", "topo.txt"}), ExitCode::kUsage, "--gpu");
+  expect_refusal(folder_.run({"import", "lstopo", "topo.txt", "--gpu", "T4"}), ExitCode::kUsage,
+                 "unknown kind of topology 'lstopo'");
+  expect_refusal(folder_.run({"import", "nccl", "topo.txt", "--gpu", "T4"}), ExitCode::kBadInput,
+                 "topo.txt:1:2: not well-formed XML");
+}
+
 TEST_F(Program, UnknownWordsAreUsageErrors) {
   expect_refusal(folder_.run({"simulat"}), ExitCode::kUsage, "did you mean 'simulate'");
   expect_refusal(folder_.run(lenet({"simulate", "--devcies", "4"})), ExitCode::kUsage,
