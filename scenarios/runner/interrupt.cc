@@ -1,27 +1,37 @@
 #include "scenarios/runner/interrupt.h"
 
-#include <ctime>
+#include <atomic>
 
 namespace soapbox::runner {
+namespace {
+
+// The one piece of global state: a handler reaches nothing else. To hold the signals back and ask
+// for them later would need no handler, but misses threads that libraries start while they are
+// loaded (OpenBLAS does): the system gives the signal to one of those, which dies of it.
+std::atomic<bool> signalled = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void note_signal(int) {
+  signalled.store(true, std::memory_order_relaxed);
+}
+
+}  // namespace
 
 Interrupt::Interrupt() {
-  sigemptyset(&signals_);
+  signalled.store(false, std::memory_order_relaxed);
   for (const int signal : {SIGINT, SIGTERM}) {
     struct sigaction action = {};
     sigaction(signal, nullptr, &action);
-    if (action.sa_handler != SIG_IGN) sigaddset(&signals_, signal);
+    if (action.sa_handler == SIG_IGN) continue;
+    action = {};
+    action.sa_handler = note_signal;
+    action.sa_flags = SA_RESETHAND | SA_RESTART;  // the second one kills
+    sigaction(signal, &action, nullptr);
   }
-  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
 }
 
 bool Interrupt::requested() const {
-  if (requested_.load(std::memory_order_relaxed)) return true;
-  const timespec at_once = {};
-  // Takes the signal away, so exactly one caller sees it; the flag tells the others.
-  if (sigtimedwait(&signals_, nullptr, &at_once) < 0) return false;
-  requested_.store(true, std::memory_order_relaxed);
-  pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
-  return true;
+  return signalled.load(std::memory_order_relaxed);
 }
 
 }  // namespace soapbox::runner
