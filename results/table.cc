@@ -27,6 +27,11 @@ std::string exact_text(const Cell& cell) {
     std::string operator()(double value) const { return to_text(value); }
     std::string operator()(const std::string& value) const { return value; }
     std::string operator()(const Cell::Texts& value) const { return join(value, "; "); }
+    std::string operator()(const Cell::Counts& value) const {
+      std::vector<std::string> parts;
+      for (const auto& [name, count] : value) parts.push_back(str_cat(name, "=", count));
+      return join(parts, "; ");
+    }
   };
   return is_absent(cell) ? "" : std::visit(Visitor{}, cell.value());
 }
@@ -128,6 +133,11 @@ Json to_json(const Cell& cell) {
     Json operator()(double value) const { return value; }
     Json operator()(const std::string& value) const { return value; }
     Json operator()(const Cell::Texts& value) const { return value; }
+    Json operator()(const Cell::Counts& value) const {
+      Json object = Json::object();
+      for (const auto& [name, count] : value) object[name] = count;
+      return object;
+    }
   };
   return is_absent(cell) ? Json(nullptr) : std::visit(Visitor{}, cell.value());
 }

@@ -1,5 +1,5 @@
 // Table: what every command prints. Columns have names (the unit last: iteration_time_s), cells are
-// text, lists of texts, integers, numbers, booleans or nothing; four formats.
+// text, lists of texts, integers, named integers, numbers, booleans or nothing; four formats.
 #pragma once
 
 #include <concepts>
@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,7 +19,9 @@ namespace soapbox::results {
 class Cell {
  public:
   using Texts = std::vector<std::string>;
-  using Value = std::variant<std::monostate, bool, int64_t, double, std::string, Texts>;
+  // Named whole numbers: an object in JSON.
+  using Counts = std::vector<std::pair<std::string, int64_t>>;
+  using Value = std::variant<std::monostate, bool, int64_t, double, std::string, Texts, Counts>;
 
   Cell() = default;                                             // nothing
   Cell(bool value) : value_(value) {}                           // NOLINT: implicit
@@ -27,6 +30,7 @@ class Cell {
   Cell(std::string_view value) : value_(std::string(value)) {}  // NOLINT: implicit
   Cell(const char* value) : value_(std::string(value)) {}       // NOLINT: implicit
   Cell(Texts value) : value_(std::move(value)) {}               // NOLINT: implicit
+  Cell(Counts value) : value_(std::move(value)) {}              // NOLINT: implicit
   // REQUIRES: the number is below 2^63.
   template <std::integral Integer>
   Cell(Integer value) : value_(static_cast<int64_t>(value)) {  // NOLINT: implicit
@@ -81,7 +85,8 @@ Result<Format> parse_format(std::string_view name);  // table, csv, json, jsonl
 //   of objects, keys in column order; nothing is null jsonl: an object on each line
 // Doubles are written with the fewest digits that read back as the same bits; NaN and the
 // infinities are nothing, as JSON has no word for them. Bytes that are not UTF-8 become U+FFFD in
-// JSON. A list of texts is an array in JSON and joined by "; " elsewhere.
+// JSON. A list of texts is an array in JSON and joined by "; " elsewhere; named
+// integers are an object, and name=number likewise.
 std::string render(const Table& table, Format format);
 
 // The same for a table of one row: `table` prints a line for each column, `json` one object.

@@ -138,5 +138,13 @@ TEST(TableDeath, ARowOfTheWrongWidthAborts) {
   EXPECT_DEATH(Cell(~uint64_t{0}), "does not fit");
 }
 
+TEST(Table, NamedCountsAreAnObjectInJson) {
+  Table table({{"memory"}});
+  table.add_row({Cell::Counts{{"weights", 12}, {"buffers", 3}}});
+  EXPECT_EQ(render_record(table, Format::kJson),
+            "{\n  \"memory\": {\n    \"weights\": 12,\n    \"buffers\": 3\n  }\n}\n");
+  EXPECT_EQ(render(table, Format::kCsv), "memory\nweights=12; buffers=3\n");
+}
+
 }  // namespace
 }  // namespace soapbox::results

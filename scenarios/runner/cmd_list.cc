@@ -7,6 +7,7 @@
 #include "scenarios/runner/experiment.h"
 #include "scenarios/runner/hardware_file.h"
 #include "scenarios/runner/model_file.h"
+#include "scenarios/runner/parallel_options.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/scenario_files.h"
 #include "sim/base/str.h"
@@ -72,6 +73,9 @@ Result<Table> list_models() {
 Result<Table> list_recipes() {
   Table table({{"name"}, {"summary"}});
   for (const auto& row : strategies::recipe_table()) table.add_row({row.name, row.summary});
+  for (const ParallelRecipe& row : parallel_recipe_table()) {
+    table.add_row({row.name, str_cat("Transformers: ", row.summary)});
+  }
   return table;
 }
 

@@ -4,6 +4,8 @@
 #include "scenarios/runner/execution.h"
 #include "scenarios/runner/graphviz.h"
 #include "scenarios/runner/output_file.h"
+#include "scenarios/runner/parallel_options.h"
+#include "scenarios/runner/parallel_simulation.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/run_record.h"
 #include "scenarios/runner/text_file.h"
@@ -42,7 +44,21 @@ Status write_drawings(const LoadedProblem& loaded, const Plan& plan, const Argum
   return ok();
 }
 
-Result<CommandResult> run(const Arguments& arguments, const Console&) {
+// Options of plans for Transformers mean nothing where operators are placed.
+Status refuse_parallel_options(const Arguments& arguments) {
+  for (const Option& option : parallel_options()) {
+    if (!arguments.has(option.name)) continue;
+    return usage_error(
+        str_cat("simulate: --", option.name, " needs --recipe megatron, fsdp or deepspeed_zero"));
+  }
+  return ok();
+}
+
+Result<CommandResult> run(const Arguments& arguments, const Console& console) {
+  if (find_parallel_recipe(recipe_name(arguments)) != nullptr) {
+    return run_parallel_simulation(arguments, console);
+  }
+  if (Status fits = refuse_parallel_options(arguments); !fits) return fits.error();
   if (arguments.has("recipe") && arguments.has("plan")) {
     return usage_error("simulate: --recipe and --plan exclude each other");
   }
@@ -81,6 +97,12 @@ CommandRow simulate_command() {
        {"trace", "FILE", "write the timeline for chrome://tracing or ui.perfetto.dev"},
        {"graphviz", "FILE", "write the operators with their degrees and devices as DOT"},
        format_option()});
+  const std::vector<Option> parallel = parallel_options();
+  syntax.options.insert(syntax.options.end(), parallel.begin(), parallel.end());
+  syntax.details =
+      "Recipes megatron, fsdp and deepspeed_zero lay a Transformer's layers over the cluster; the "
+      "options\nfrom --tp on are theirs, and --batch, --network, --sync, --plan, --trace and "
+      "--graphviz are not.\nThe other recipes and plans place single operators.";
   return {"simulate", "Simulates one training iteration of a plan.", std::move(syntax), run};
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/base/str.h"
+
 namespace soapbox {
 namespace {
 
@@ -102,6 +104,27 @@ size_t fullest_stage(const std::vector<StageMemory>& stages) {
     if (stages[i].peak.total() > stages[fullest].peak.total()) fullest = i;
   }
   return fullest;
+}
+
+std::optional<Infeasible> out_of_memory(const ParallelProblem& problem, const ParallelPlan& plan,
+                                        const std::vector<StageMemory>& stages) {
+  const size_t stage = fullest_stage(stages);
+  const size_t per_stage =
+      problem.cluster.device_count() / static_cast<size_t>(plan.pipeline_parallel);
+  const DeviceId device = DeviceId::from_index(stage * per_stage);
+  const Bytes available = problem.cluster.hardware_of(device).memory - problem.factors.reserved;
+  const MemoryUse& peak = stages[stage].peak;
+  if (peak.total() <= available) return std::nullopt;
+  const std::pair<const char*, Bytes> parts[] = {{"parameters", peak.parameters},
+                                                 {"gradients", peak.gradients},
+                                                 {"optimizer", peak.optimizer},
+                                                 {"activations", peak.activations},
+                                                 {"buffers", peak.buffers}};
+  const auto* largest =
+      std::max_element(std::begin(parts), std::end(parts),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  return Infeasible{Infeasible::Reason::kOutOfMemory, device,
+                    str_cat(largest->first, " of stage ", stage), peak.total(), available};
 }
 
 }  // namespace soapbox

@@ -10,6 +10,7 @@
 // of its layers' transients is held.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "sim/parallel/pass_order.h"
@@ -28,5 +29,9 @@ std::vector<StageMemory> memory_of(const StageCosts& costs, const PassOrder& ord
 
 // The stage that needs most.
 size_t fullest_stage(const std::vector<StageMemory>& stages);
+
+// Why the plan does not fit: the first device of the fullest stage, and its largest component.
+std::optional<Infeasible> out_of_memory(const ParallelProblem& problem, const ParallelPlan& plan,
+                                        const std::vector<StageMemory>& stages);
 
 }  // namespace soapbox

@@ -140,27 +140,6 @@ std::string provenance(const StageCosts& costs) {
                  "; collectives: ", costs.problem.groups.source());
 }
 
-std::optional<Infeasible> out_of_memory(const StageCosts& costs,
-                                        const std::vector<StageMemory>& stages) {
-  const size_t stage = fullest_stage(stages);
-  const int32_t rank = costs.layout(0).rank_count();
-  const DeviceId device(static_cast<uint32_t>(stage) * static_cast<uint32_t>(rank));
-  const Bytes available =
-      costs.problem.cluster.hardware_of(device).memory - costs.problem.factors.reserved;
-  const MemoryUse& peak = stages[stage].peak;
-  if (peak.total() <= available) return std::nullopt;
-  const std::pair<const char*, Bytes> parts[] = {{"parameters", peak.parameters},
-                                                 {"gradients", peak.gradients},
-                                                 {"optimizer", peak.optimizer},
-                                                 {"activations", peak.activations},
-                                                 {"buffers", peak.buffers}};
-  const auto* largest =
-      std::max_element(std::begin(parts), std::end(parts),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
-  return Infeasible{Infeasible::Reason::kOutOfMemory, device,
-                    str_cat(largest->first, " of stage ", stage), peak.total(), available};
-}
-
 Report report_of(const StageCosts& costs, const ParallelRun& run) {
   const ParallelPlan& plan = costs.plan;
   const Cluster& cluster = costs.problem.cluster;
@@ -219,7 +198,7 @@ ParallelRun simulate_parallel(const ParallelProblem& problem, const ParallelPlan
   ParallelRun run;
   run.memory = memory_of(costs, order);
   if (options.check_memory) {
-    if (std::optional<Infeasible> reason = out_of_memory(costs, run.memory)) {
+    if (std::optional<Infeasible> reason = out_of_memory(problem, plan, run.memory)) {
       run.outcome = *std::move(reason);
       return run;
     }

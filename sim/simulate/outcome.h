@@ -64,6 +64,9 @@ struct Infeasible {
   Bytes available;
 };
 
+// "node0.gpu0 needs 91 GiB (optimizer of stage 0 most), 77 GiB are there".
+std::string describe(const Cluster& cluster, const Infeasible& reason);
+
 using Outcome = std::variant<Report, Infeasible>;
 
 }  // namespace soapbox

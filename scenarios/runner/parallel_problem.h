@@ -1,0 +1,48 @@
+// From names and files to what a Transformer plan is simulated on: stack, cluster, kernel and
+// collective costs, owned together.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenarios/runner/hf_config.h"
+#include "scenarios/runner/scenario_files.h"
+#include "sim/base/result.h"
+#include "sim/parallel/simulate_parallel.h"
+
+namespace soapbox::runner {
+
+// One for each hardware of the cluster: fitted where its kernels were measured, else by datasheet.
+Result<IdVector<HardwareId, KernelCosts>> load_kernel_costs(const ScenarioFolder& scenarios,
+                                                            const Cluster& cluster);
+
+struct ParallelProblemSpec {
+  std::string model;               // a Transformer's name, a config.json or its folder
+  std::string cluster;             // a name of scenarios/clusters, or a file
+  std::optional<int64_t> devices;  // the first so many; absent: all
+  std::optional<int64_t> seq_len;  // tokens of a sample; absent: the model's own
+};
+
+class LoadedParallelProblem {
+ public:
+  static Result<std::unique_ptr<const LoadedParallelProblem>> load(const ScenarioFolder& scenarios,
+                                                                   const ParallelProblemSpec& spec);
+
+  const ParallelProblem& problem() const { return problem_; }
+  const std::vector<std::string>& notes() const { return notes_; }  // of the model's file
+
+ private:
+  LoadedParallelProblem(LoadedTransformer model, Cluster cluster,
+                        IdVector<HardwareId, KernelCosts> kernels, GroupCosts groups);
+  Transformer model_;
+  std::vector<std::string> notes_;
+  Cluster cluster_;
+  IdVector<HardwareId, KernelCosts> kernels_;
+  GroupCosts groups_;
+  ParallelProblem problem_;  // refers to the members above
+};
+
+}  // namespace soapbox::runner

@@ -1,0 +1,149 @@
+#include "scenarios/runner/parallel_simulation.h"
+
+#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/parallel_options.h"
+#include "scenarios/runner/parallel_problem.h"
+#include "scenarios/runner/problem.h"
+#include "scenarios/runner/record.h"
+#include "sim/base/str.h"
+
+namespace soapbox::runner {
+namespace {
+
+void add_plan(Record& record, const ParallelPlanChoice& choice) {
+  const ParallelPlan& plan = choice.plan;
+  const LayerStrategy& strategy = plan.strategies.front();
+  record.add("tp", strategy.tensor_parallel);
+  record.add("pp", plan.pipeline_parallel);
+  record.add("vpp", plan.chunks_per_stage);
+  record.add("dp", strategy.data_parallel);
+  record.add("cp", strategy.context_parallel);
+  record.add("ep", strategy.expert_parallel);
+  record.add("zero", strategy.zero_stage);
+  record.add("sequence_parallel", strategy.sequence_parallel);
+  record.add("micro_batch", plan.microbatch);
+  record.add("microbatches", plan.microbatches);
+  record.add("global_batch", choice.global_batch);
+  record.add("schedule", to_string(plan.schedule));
+  record.add("recompute", to_string(strategy.recompute));
+  record.add("precision", to_string(plan.precision.compute));
+}
+
+void add_memory(Record& record, const MemoryUse& memory, Bytes available) {
+  record.add("peak_memory_bytes", memory.total().count());
+  record.add("memory_by_component",
+             results::Cell::Counts{{"parameters", memory.parameters.count()},
+                                   {"gradients", memory.gradients.count()},
+                                   {"optimizer", memory.optimizer.count()},
+                                   {"activations", memory.activations.count()},
+                                   {"buffers", memory.buffers.count()}});
+  record.add("available_memory_bytes", available.count());
+}
+
+void add_times(Record& record, const Report& report, double tokens_per_sample) {
+  record.add("iteration_time_s", report.iteration_time.seconds());
+  record.add("low_s", report.low.seconds());
+  record.add("high_s", report.high.seconds());
+  record.add("samples_per_s", report.samples_per_s);
+  record.add("samples_per_s_per_device", report.samples_per_s_per_device);
+  record.add("tokens_per_s_per_device", report.samples_per_s_per_device * tokens_per_sample);
+  record.add("mfu", report.mfu);
+  record.add("bubble_fraction", report.bubble_fraction);
+  record.add("exposed_communication_s", report.exposed_communication.seconds());
+  record.add("communication_bytes", report.communication.count());
+  record.add("compute_s_total", report.compute_total.seconds());
+  record.add("lower_bound_s", report.lower_bound.seconds());
+  record.add("lower_bound_kind", report.lower_bound_kind);
+  record.add("gap", report.gap());
+  record.add("tasks", report.tasks);
+  record.add("events", report.events);
+  record.add("trace_hash", hex(report.trace_hash));
+  record.add("provenance", report.provenance);
+}
+
+// Options of the other path, and the recipes that take them.
+Status refuse_operator_options(const Arguments& arguments) {
+  for (const char* option : {"batch", "network", "sync", "plan", "graphviz", "trace"}) {
+    if (!arguments.has(option)) continue;
+    return usage_error(str_cat("simulate: --", option,
+                               " is for recipes that place operators, not "
+                               "for --recipe ",
+                               arguments.text_or("recipe", ""), "; see 'soapbox list recipes'"));
+  }
+  return ok();
+}
+
+Result<ParallelProblemSpec> read_spec(const Arguments& arguments) {
+  ParallelProblemSpec spec;
+  const Result<std::string> model = arguments.required("model");
+  if (!model) return model.error();
+  const Result<std::string> cluster = arguments.required("cluster");
+  if (!cluster) return cluster.error();
+  spec.model = *model;
+  spec.cluster = *cluster;
+  const Result<std::optional<int64_t>> devices = read_devices(arguments);
+  if (!devices) return devices.error();
+  spec.devices = *devices;
+  const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
+  if (!seq_len) return seq_len.error();
+  spec.seq_len = *seq_len;
+  return spec;
+}
+
+std::string render(const LoadedParallelProblem& loaded, const std::string& recipe,
+                   const ParallelPlanChoice& choice, const ParallelRun& run,
+                   const std::string& reason, results::Format format) {
+  const ParallelProblem& problem = loaded.problem();
+  Record record;
+  record.add("model", problem.model.name);
+  record.add("cluster", problem.cluster.name());
+  record.add("devices", problem.cluster.device_count());
+  record.add("recipe", recipe);
+  add_plan(record, choice);
+  record.add("seq_len", problem.model.seq_len);
+  record.add("parameters", problem.model.parameter_count());
+  record.add("feasible", reason.empty());
+  record.add("reason", reason);
+  const size_t fullest = fullest_stage(run.memory);
+  const Bytes memory = problem.cluster.hardware()[HardwareId(0)].memory;
+  add_memory(record, run.memory[fullest].peak, memory - problem.factors.reserved);
+  add_times(record, std::get<Report>(run.outcome), static_cast<double>(problem.model.seq_len));
+  record.add("folded", run.lowered.folded);
+  return record.render(format);
+}
+
+}  // namespace
+
+Result<CommandResult> run_parallel_simulation(const Arguments& arguments, const Console& console) {
+  if (Status fits = refuse_operator_options(arguments); !fits) return fits.error();
+  const std::string recipe_name = arguments.text_or("recipe", "");
+  const ParallelRecipe* recipe = find_parallel_recipe(recipe_name);
+  SOAPBOX_CHECK(recipe != nullptr, "a recipe of the table");
+  const Result<results::Format> format = read_format(arguments);
+  if (!format) return format.error();
+  const Result<bool> fold = read_fold(arguments);
+  if (!fold) return fold.error();
+  const Result<ParallelProblemSpec> spec = read_spec(arguments);
+  if (!spec) return spec.error();
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const auto loaded = LoadedParallelProblem::load(*scenarios, *spec);
+  if (!loaded) return loaded.error();
+  for (const std::string& note : (*loaded)->notes()) console.say(note);
+  const ParallelProblem& problem = (*loaded)->problem();
+  const Result<ParallelPlanChoice> choice = read_parallel_plan(
+      arguments, *recipe, problem.model, static_cast<int64_t>(problem.cluster.device_count()));
+  if (!choice) return choice.error();
+  const ParallelRun run =
+      simulate_parallel(problem, choice->plan, {.fold = *fold, .check_memory = false});
+  const std::optional<Infeasible> reason = out_of_memory(problem, choice->plan, run.memory);
+  const std::string text = reason ? describe(problem.cluster, *reason) : "";
+  CommandResult result{render(**loaded, recipe_name, *choice, run, text, *format)};
+  if (reason) {
+    console.say(str_cat("infeasible: ", text));
+    result.exit_code = ExitCode::kInfeasible;
+  }
+  return result;
+}
+
+}  // namespace soapbox::runner
