@@ -1,16 +1,28 @@
 #include "scenarios/runner/parallel_problem.h"
 
+#include <algorithm>
+
 #include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/collective_profile_file.h"
+#include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/model_file.h"
 
 namespace soapbox::runner {
 
-Result<IdVector<HardwareId, KernelCosts>> load_kernel_costs(const ScenarioFolder& /*scenarios*/,
+Result<IdVector<HardwareId, KernelCosts>> load_kernel_costs(const ScenarioFolder& scenarios,
                                                             const Cluster& cluster) {
+  const std::vector<std::string> known = scenarios.names(kKernelProfileFiles);
   IdVector<HardwareId, KernelCosts> costs;
   for (const Hardware& hardware : cluster.hardware()) {
-    Result<KernelCosts> one = KernelCosts::make(hardware, nullptr);
+    std::optional<KernelProfile> profile;
+    if (std::find(known.begin(), known.end(), hardware.name) != known.end()) {
+      const Result<std::string> path = scenarios.path(kKernelProfileFiles, hardware.name);
+      if (!path) return path.error();
+      Result<KernelProfile> read = read_kernel_profile(*path);
+      if (!read) return read.error();
+      profile = *std::move(read);
+    }
+    Result<KernelCosts> one = KernelCosts::make(hardware, profile ? &*profile : nullptr);
     if (!one) return one.error();
     costs.push_back(*std::move(one));
   }

@@ -21,6 +21,8 @@ inline constexpr ScenarioKind kModelFiles{"model", "models", ".toml"};
 inline constexpr ScenarioKind kProfileFiles{"profile", "profiles", ".toml"};
 inline constexpr ScenarioKind kCollectiveProfileFiles{"collective profile", "profiles/collectives",
                                                       ".toml"};
+inline constexpr ScenarioKind kKernelProfileFiles{"kernel profile", "profiles/kernel_profiles",
+                                                  ".toml"};
 inline constexpr ScenarioKind kExperimentFiles{"experiment", "experiments", ".toml"};
 
 class ScenarioFolder {
