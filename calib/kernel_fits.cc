@@ -95,6 +95,8 @@ std::vector<ProductSource> product_sources() {
        1},
       {"V100-SXM2-32GB", kTensorLinear, DataType::kFp16, Timing::kHost, Roles::kOneForBoth, large,
        8},
+      {"V100-SXM2-32GB", kTensorBatched, DataType::kFp16, Timing::kHost, Roles::kOneForBoth, large,
+       1},
       {"A100-SXM4-80GB", kTensorLinear, DataType::kFp16, Timing::kDevice, Roles::kNone, large, 8},
       {"A100-PCIe-80GB", kTensorLinear, DataType::kBf16, Timing::kLong, Roles::kEach, large, 8},
       {"H100-SXM5-80GB", kTensorLinear, DataType::kFp16, Timing::kDevice, Roles::kNone, large, 8},
@@ -112,8 +114,9 @@ ProductFitStart start_of(const ProductSource& source) {
   start.roles = source.roles;
   // Random shapes, many of them narrow: these do say it.
   if (source.type == DataType::kFp32) start.least_memory_efficiency = 0.2;
-  const bool batched =
-      source.family == GemmFamily::kFp32Batched || source.family == GemmFamily::kTensorGrouped;
+  const bool batched = source.family == GemmFamily::kFp32Batched ||
+                       source.family == GemmFamily::kTensorBatched ||
+                       source.family == GemmFamily::kTensorGrouped;
   start.fit.factor.axes = {batched ? every_other_octave(1, 9) : FactorGrid::Axis{},
                            every_other_octave(4, 14), every_other_octave(6, 16),
                            every_other_octave(6, 16)};
@@ -220,6 +223,7 @@ struct ProfileSource {
   const char* hardware;
   const char* fp32;
   const char* tensor;
+  const char* batched;  // null: as a single product
   const char* grouped;  // null: as a single product
   const char* attention;
   const char* passes;  // and softmax
@@ -236,23 +240,23 @@ constexpr const char* kH100 = "H100-SXM5-80GB";
 constexpr const char* kB200 = "B200-SXM-180GB";
 
 constexpr ProfileSource kProfileSources[] = {
-    {"P100-PCIe-16GB", kP100, nullptr, nullptr, nullptr, nullptr, nullptr},
-    {"P100-SXM2-16GB", kP100, nullptr, nullptr, nullptr, nullptr, nullptr},
-    {"V100-PCIe-16GB", kV100, kV100Sxm, nullptr, nullptr, kV100, nullptr},
-    {"V100-PCIe-32GB", kV100, kV100Sxm, nullptr, nullptr, kV100, nullptr},
-    {"V100-SXM2-16GB", kV100, kV100Sxm, nullptr, nullptr, kV100, nullptr},
-    {"V100-SXM2-32GB", kV100, kV100Sxm, nullptr, nullptr, kV100, nullptr},
-    {"A100-PCIe-40GB", kA100, kA100Pcie80, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"A100-PCIe-80GB", kA100, kA100Pcie80, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"A100-SXM4-40GB", kA100, kA100Sxm, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"A100-SXM4-80GB", kA100, kA100Sxm, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"A800-SXM4-80GB", kA100, kA100Sxm, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"H100-PCIe-80GB", kA100, kH100, nullptr, nullptr, kA100, kH100},
-    {"H100-SXM5-80GB", kA100, kH100, nullptr, nullptr, kA100, kH100},
-    {"H800-SXM5-80GB", kA100, kH100, nullptr, nullptr, kA100, kH100},
-    {"H200-SXM-141GB", kA100, kH100, nullptr, nullptr, kA100, kH100},
-    {"B200-SXM-180GB", kA100, kB200, kB200, kB200, kB200, kH100},
-    {"GB200-GPU-186GB", kA100, kB200, kB200, kB200, kB200, kH100},
+    {"P100-PCIe-16GB", kP100, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
+    {"P100-SXM2-16GB", kP100, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
+    {"V100-PCIe-16GB", kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
+    {"V100-PCIe-32GB", kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
+    {"V100-SXM2-16GB", kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
+    {"V100-SXM2-32GB", kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
+    {"A100-PCIe-40GB", kA100, kA100Pcie80, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"A100-PCIe-80GB", kA100, kA100Pcie80, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"A100-SXM4-40GB", kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"A100-SXM4-80GB", kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"A800-SXM4-80GB", kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"H100-PCIe-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
+    {"H100-SXM5-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
+    {"H800-SXM5-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
+    {"H200-SXM-141GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
+    {"B200-SXM-180GB", kA100, kB200, nullptr, kB200, kB200, kB200, kH100},
+    {"GB200-GPU-186GB", kA100, kB200, nullptr, kB200, kB200, kB200, kH100},
 };
 
 std::string described(const ProfileSource& source) {
@@ -282,7 +286,8 @@ KernelProfile profile_of(const ProfileSource& source, const Fits& fits) {
                              ? product(source.tensor, GemmFamily::kTensorLinear)
                              : product(source.fp32, GemmFamily::kFp32Linear);
   profile.gemm[index(GemmFamily::kTensorLinear)] = tensor;
-  profile.gemm[index(GemmFamily::kTensorBatched)] = tensor;
+  profile.gemm[index(GemmFamily::kTensorBatched)] =
+      source.batched != nullptr ? product(source.batched, GemmFamily::kTensorBatched) : tensor;
   profile.gemm[index(GemmFamily::kTensorGrouped)] =
       source.grouped != nullptr ? product(source.grouped, GemmFamily::kTensorGrouped) : tensor;
   if (source.attention != nullptr) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <filesystem>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -161,6 +162,26 @@ Result<std::map<std::string, KernelProfile>> read_kernel_profiles(const std::str
     }
   }
   return profiles;
+}
+
+Result<IdVector<HardwareId, KernelCosts>> cluster_kernel_costs(const ScenarioFolder& scenarios,
+                                                               const Cluster& cluster) {
+  const std::vector<std::string> known = scenarios.names(kKernelProfileFiles);
+  IdVector<HardwareId, KernelCosts> costs;
+  for (const Hardware& hardware : cluster.hardware()) {
+    std::optional<KernelProfile> profile;
+    if (std::find(known.begin(), known.end(), hardware.name) != known.end()) {
+      const Result<std::string> path = scenarios.path(kKernelProfileFiles, hardware.name);
+      if (!path) return path.error();
+      Result<KernelProfile> read = read_kernel_profile(*path);
+      if (!read) return read.error();
+      profile = *std::move(read);
+    }
+    Result<KernelCosts> made = KernelCosts::make(hardware, profile ? &*profile : nullptr);
+    if (!made) return made.error();
+    costs.push_back(*std::move(made));
+  }
+  return costs;
 }
 
 }  // namespace soapbox::runner

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "scenarios/runner/hardware_file.h"
+#include "sim/cluster/test_hardware.h"
 #include "sim/cost/kernel_costs.h"
 
 namespace soapbox::runner {
@@ -119,6 +120,22 @@ TEST_F(ShippedKernelProfiles, AreOfHardwareOfTheCatalogue) {
     ASSERT_TRUE(hardware) << hardware.error().to_string();
     EXPECT_TRUE(KernelCosts::make(*hardware, &profile)) << name;
   }
+}
+
+TEST_F(ShippedKernelProfiles, AreUsedForTheDevicesOfACluster) {
+  Hardware unknown = *catalogue_->find("H100-SXM5-80GB");
+  const Cluster measured = one_device(unknown);
+  unknown.name = "H100-of-tomorrow";
+  const Cluster future = one_device(unknown);
+  const Kernel kernel = product(4096, 8192, 8192);
+  const ScenarioFolder scenarios(kScenarios);
+  const auto provenance = [&](const Cluster& cluster) {
+    const auto costs = cluster_kernel_costs(scenarios, cluster);
+    SOAPBOX_CHECK(costs.has_value(), costs.error().message.c_str());
+    return (*costs)[HardwareId(0)].time(kernel).provenance;
+  };
+  EXPECT_EQ(provenance(measured), Provenance::kInterpolated);
+  EXPECT_EQ(provenance(future), Provenance::kDatasheet);
 }
 
 // microsoft/vidur's profiles of Llama-2 layers (fp16), SuperScaler's of GPT on V100, SimuMax's of

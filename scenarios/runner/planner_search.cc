@@ -6,6 +6,7 @@
 
 #include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/galvatron_files.h"
+#include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
@@ -295,14 +296,11 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
     return usage_error(str_cat("--microbatches ", *spec.microbatches,
                                " does not divide the global batch of ", spec.global_batch));
   }
-  const Result<KernelCosts> kernels =
-      KernelCosts::make(cluster->hardware()[HardwareId(0)], nullptr);
+  const auto kernels = cluster_kernel_costs(*scenarios, *cluster);
   if (!kernels) return kernels.error();
-  IdVector<HardwareId, KernelCosts> all_kernels;
-  all_kernels.push_back(*kernels);
   PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster), {}, {}, {}};
   const GroupCosts groups = GroupCosts::make(outcome.cluster, nullptr);
-  const ParallelProblem problem{outcome.model, outcome.cluster, all_kernels, groups, spec.factors};
+  const ParallelProblem problem{outcome.model, outcome.cluster, *kernels, groups, spec.factors};
   const uniap::TransformerCosts costs(problem, spec.costs);
   outcome.unified = uniap::unified_search({.costs = costs,
                                            .options = spec.tables,
