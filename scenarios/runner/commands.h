@@ -60,6 +60,7 @@ CommandRow race_command();
 CommandRow search_command();
 CommandRow simulate_command();
 CommandRow solve_command();
+CommandRow validate_command();
 
 std::vector<CommandRow> command_table();  // sorted by name
 
