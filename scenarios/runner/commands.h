@@ -57,10 +57,10 @@ CommandRow export_command();
 CommandRow import_command();
 CommandRow list_command();
 CommandRow race_command();
+CommandRow screen_command();
 CommandRow search_command();
 CommandRow simulate_command();
 CommandRow solve_command();
-CommandRow validate_command();
 
 std::vector<CommandRow> command_table();  // sorted by name
 

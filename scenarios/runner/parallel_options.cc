@@ -87,7 +87,9 @@ Status read_schedule(const Arguments& arguments, ParallelPlan& plan) {
   return ok();
 }
 
-Status read_precision(const Arguments& arguments, ParallelPlan& plan) {
+}  // namespace
+
+Status read_shared_options(const Arguments& arguments, ParallelPlan& plan) {
   const Result<Precision> precision = named(arguments, "precision", "bf16", parse_precision);
   if (!precision) return precision.error();
   plan.precision = *precision;
@@ -99,8 +101,13 @@ Status read_precision(const Arguments& arguments, ParallelPlan& plan) {
     if (!value) return value.error();
     *field = *value;
   }
+  const auto imbalance = arguments.number("expert-imbalance", 1, 1e6);
+  if (!imbalance) return imbalance.error();
+  plan.expert_imbalance = imbalance->value_or(1);
   return ok();
 }
+
+namespace {
 
 // Micro-batches per data rank. Without --global-batch there are four for each stage.
 Result<int64_t> read_batch(const Arguments& arguments, ParallelPlan& plan) {
@@ -170,13 +177,10 @@ Result<ParallelPlanChoice> read_parallel_plan(const Arguments& arguments,
   ParallelPlan& plan = choice.plan;
   if (Status read = read_strategy(arguments, recipe, devices, plan); !read) return read.error();
   if (Status read = read_schedule(arguments, plan); !read) return read.error();
-  if (Status read = read_precision(arguments, plan); !read) return read.error();
+  if (Status read = read_shared_options(arguments, plan); !read) return read.error();
   const Result<int64_t> batch = read_batch(arguments, plan);
   if (!batch) return batch.error();
   choice.global_batch = *batch;
-  const auto imbalance = arguments.number("expert-imbalance", 1, 1e6);
-  if (!imbalance) return imbalance.error();
-  plan.expert_imbalance = imbalance->value_or(1);
   if (plan.stage_count() <= model.block_count()) {
     plan.chunk_begin = even_chunks(model, plan.stage_count());
   }

@@ -27,6 +27,9 @@ const ParallelRecipe* find_parallel_recipe(std::string_view name);
 // --tp, --pp and their relatives; and --seq-len and --global-batch, which are no part of a plan.
 std::vector<Option> parallel_options();
 
+// --precision, --flash-attention, the overlaps and --expert-imbalance into the plan.
+Status read_shared_options(const Arguments& arguments, ParallelPlan& plan);
+
 // --fold on|off.
 Result<bool> read_fold(const Arguments& arguments);
 

@@ -1,32 +1,28 @@
 #include "scenarios/runner/parallel_problem.h"
 
-#include <algorithm>
-
 #include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/collective_profile_file.h"
 #include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/model_file.h"
+#include "scenarios/runner/problem.h"
 
 namespace soapbox::runner {
 
-Result<IdVector<HardwareId, KernelCosts>> load_kernel_costs(const ScenarioFolder& scenarios,
-                                                            const Cluster& cluster) {
-  const std::vector<std::string> known = scenarios.names(kKernelProfileFiles);
-  IdVector<HardwareId, KernelCosts> costs;
-  for (const Hardware& hardware : cluster.hardware()) {
-    std::optional<KernelProfile> profile;
-    if (std::find(known.begin(), known.end(), hardware.name) != known.end()) {
-      const Result<std::string> path = scenarios.path(kKernelProfileFiles, hardware.name);
-      if (!path) return path.error();
-      Result<KernelProfile> read = read_kernel_profile(*path);
-      if (!read) return read.error();
-      profile = *std::move(read);
-    }
-    Result<KernelCosts> one = KernelCosts::make(hardware, profile ? &*profile : nullptr);
-    if (!one) return one.error();
-    costs.push_back(*std::move(one));
-  }
-  return costs;
+Result<ParallelProblemSpec> read_parallel_problem_options(const Arguments& arguments) {
+  ParallelProblemSpec spec;
+  const Result<std::string> model = arguments.required("model");
+  if (!model) return model.error();
+  const Result<std::string> cluster = arguments.required("cluster");
+  if (!cluster) return cluster.error();
+  spec.model = *model;
+  spec.cluster = *cluster;
+  const Result<std::optional<int64_t>> devices = read_devices(arguments);
+  if (!devices) return devices.error();
+  spec.devices = *devices;
+  const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
+  if (!seq_len) return seq_len.error();
+  spec.seq_len = *seq_len;
+  return spec;
 }
 
 LoadedParallelProblem::LoadedParallelProblem(LoadedTransformer model, Cluster cluster,
@@ -52,7 +48,7 @@ Result<std::unique_ptr<const LoadedParallelProblem>> LoadedParallelProblem::load
   if (spec.devices) devices = static_cast<size_t>(*spec.devices);
   Result<Cluster> cluster = load_cluster(scenarios, spec.cluster, devices);
   if (!cluster) return cluster.error();
-  Result<IdVector<HardwareId, KernelCosts>> kernels = load_kernel_costs(scenarios, *cluster);
+  Result<IdVector<HardwareId, KernelCosts>> kernels = cluster_kernel_costs(scenarios, *cluster);
   if (!kernels) return kernels.error();
   Result<GroupCosts> groups = load_group_costs(scenarios, *cluster);
   if (!groups) return groups.error();

@@ -9,15 +9,12 @@
 #include <vector>
 
 #include "scenarios/runner/hf_config.h"
+#include "scenarios/runner/options.h"
 #include "scenarios/runner/scenario_files.h"
 #include "sim/base/result.h"
 #include "sim/parallel/simulate_parallel.h"
 
 namespace soapbox::runner {
-
-// One for each hardware of the cluster: fitted where its kernels were measured, else by datasheet.
-Result<IdVector<HardwareId, KernelCosts>> load_kernel_costs(const ScenarioFolder& scenarios,
-                                                            const Cluster& cluster);
 
 struct ParallelProblemSpec {
   std::string model;               // a Transformer's name, a config.json or its folder
@@ -25,6 +22,9 @@ struct ParallelProblemSpec {
   std::optional<int64_t> devices;  // the first so many; absent: all
   std::optional<int64_t> seq_len;  // tokens of a sample; absent: the model's own
 };
+
+// --model, --cluster, --devices and --seq-len.
+Result<ParallelProblemSpec> read_parallel_problem_options(const Arguments& arguments);
 
 class LoadedParallelProblem {
  public:

@@ -73,23 +73,6 @@ Status refuse_operator_options(const Arguments& arguments) {
   return ok();
 }
 
-Result<ParallelProblemSpec> read_spec(const Arguments& arguments) {
-  ParallelProblemSpec spec;
-  const Result<std::string> model = arguments.required("model");
-  if (!model) return model.error();
-  const Result<std::string> cluster = arguments.required("cluster");
-  if (!cluster) return cluster.error();
-  spec.model = *model;
-  spec.cluster = *cluster;
-  const Result<std::optional<int64_t>> devices = read_devices(arguments);
-  if (!devices) return devices.error();
-  spec.devices = *devices;
-  const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
-  if (!seq_len) return seq_len.error();
-  spec.seq_len = *seq_len;
-  return spec;
-}
-
 std::string render(const LoadedParallelProblem& loaded, const std::string& recipe,
                    const ParallelPlanChoice& choice, const ParallelRun& run,
                    const std::string& reason, results::Format format) {
@@ -123,7 +106,7 @@ Result<CommandResult> run_parallel_simulation(const Arguments& arguments, const 
   if (!format) return format.error();
   const Result<bool> fold = read_fold(arguments);
   if (!fold) return fold.error();
-  const Result<ParallelProblemSpec> spec = read_spec(arguments);
+  const Result<ParallelProblemSpec> spec = read_parallel_problem_options(arguments);
   if (!spec) return spec.error();
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();

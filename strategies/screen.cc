@@ -1,0 +1,438 @@
+#include "strategies/screen.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "sim/base/check.h"
+
+namespace soapbox::strategies {
+namespace {
+
+// Sums over the layers before each one, so that a stage is a difference.
+struct Prefix {
+  std::vector<double> sums = {0};
+  void add(double value) { sums.push_back(sums.back() + value); }
+  double between(size_t first, size_t last) const { return sums[last] - sums[first]; }
+};
+
+// All layers under one strategy and micro-batch, whatever the stages and the sharding.
+struct LayerSums {
+  Prefix forward;  // seconds
+  Prefix backward;
+  Prefix weight;
+  Prefix kept;  // bytes
+  Prefix dense;
+  Prefix experts;
+  double transient = 0;
+  double output_bytes = 0;
+};
+
+struct Stage {
+  double forward = 0;
+  double backward = 0;
+  double weight = 0;
+  double kept = 0;
+  double dense = 0;
+  double experts = 0;
+  double pass() const { return forward + backward + weight; }
+};
+
+class Screener {
+ public:
+  Screener(const ParallelProblem& problem, const ScreenSpace& space, size_t best_count,
+           const std::function<bool()>& keep_going)
+      : problem_(problem),
+        space_(space),
+        best_count_(best_count),
+        keep_going_(keep_going),
+        devices_(static_cast<int64_t>(problem.cluster.device_count())),
+        devices_per_node_(problem.groups.fabric().devices_per_node) {}
+
+  ScreenOutcome run() {
+    for (const int32_t tensor : space_.tensor) {
+      for (const int32_t context : space_.context) {
+        for (const int32_t pipeline : space_.pipeline) {
+          const int64_t ranks = int64_t{tensor} * context * pipeline;
+          if (devices_ % ranks != 0) continue;
+          screen_layout(tensor, context, pipeline, static_cast<int32_t>(devices_ / ranks));
+          if (outcome_.interrupted) return std::move(outcome_);
+        }
+      }
+    }
+    simulate_best();
+    return std::move(outcome_);
+  }
+
+ private:
+  void screen_layout(int32_t tensor, int32_t context, int32_t pipeline, int32_t data) {
+    for (const int32_t expert : space_.expert) {
+      for (const bool sequence : space_.sequence_parallel) {
+        for (const Recompute recompute : space_.recompute) {
+          for (const int64_t microbatch : space_.microbatch) {
+            ParallelPlan plan = space_.base;
+            plan.pipeline_parallel = pipeline;
+            plan.microbatch = microbatch;
+            plan.strategies = {{.tensor_parallel = tensor,
+                                .context_parallel = context,
+                                .data_parallel = data,
+                                .expert_parallel = expert,
+                                .sequence_parallel = sequence,
+                                .recompute = recompute}};
+            screen_layers(plan);
+            if (outcome_.interrupted) return;
+          }
+        }
+      }
+    }
+  }
+
+  // All plans with these layer prices.
+  void screen_layers(ParallelPlan& plan) {
+    const int64_t together = plan.microbatch * plan.strategies[0].data_parallel;
+    if (space_.global_batch % together != 0) return;
+    plan.microbatches = space_.global_batch / together;
+    if (plan.strategies[0].sequence_parallel && plan.strategies[0].tensor_parallel == 1) return;
+    std::optional<LayerSums> sums[2];  // with weight gradients in the backward pass, and apart
+    for (const PipelineSchedule schedule : space_.schedules) {
+      const bool split = splits_backward(schedule);
+      for (const int32_t chunks : space_.chunks) {
+        plan.schedule = schedule;
+        plan.chunks_per_stage = chunks;
+        if (!fits_shape(plan)) continue;
+        if (!sums[split]) sums[split] = price(plan, split);
+        plan.chunk_begin = even_chunks(problem_.model, plan.stage_count());
+        screen_sharding(plan, *sums[split]);
+        if (outcome_.interrupted) return;
+      }
+    }
+  }
+
+  bool fits_shape(ParallelPlan& plan) const {
+    if (plan.stage_count() > problem_.model.block_count()) return false;
+    const bool pipelined = plan.pipeline_parallel > 1;
+    switch (plan.schedule) {
+      case PipelineSchedule::kInterleaved:
+        if (!pipelined || plan.chunks_per_stage == 1) return false;
+        break;
+      case PipelineSchedule::kZbV:
+        if (!pipelined || plan.chunks_per_stage != 2) return false;
+        break;
+      case PipelineSchedule::k1F1B:
+        if (plan.chunks_per_stage != 1) return false;
+        break;
+      default:
+        if (!pipelined || plan.chunks_per_stage != 1) return false;
+    }
+    plan.chunk_begin = even_chunks(problem_.model, plan.stage_count());
+    return bool(check_parallel_plan(problem_.model, plan, static_cast<size_t>(devices_)));
+  }
+
+  LayerSums price(const ParallelPlan& plan, bool split) const {
+    LayerSums sums;
+    const LayerPricing pricing{problem_.kernels[HardwareId(0)], problem_.groups, problem_.factors,
+                               devices_per_node_, split};
+    const TransformerLayer* previous = nullptr;
+    LayerWork work;
+    LayerCost cost;
+    for (const TransformerLayer& layer : problem_.model.layers) {
+      if (previous == nullptr || !(layer == *previous)) {
+        work = make_layer_work(layer, plan.strategies[0], plan);
+        cost = price_layer(work, plan.strategies[0], plan, pricing);
+      }
+      previous = &layer;
+      sums.forward.add(cost.forward.total().seconds());
+      sums.backward.add(cost.backward.total().seconds());
+      sums.weight.add(cost.weight.total().seconds());
+      sums.kept.add(static_cast<double>(work.kept_bytes));
+      sums.dense.add(static_cast<double>(work.dense_parameters));
+      sums.experts.add(static_cast<double>(work.expert_parameters));
+      sums.transient = std::max(sums.transient, static_cast<double>(work.transient_bytes));
+      sums.output_bytes = std::max(sums.output_bytes, static_cast<double>(work.output_bytes));
+    }
+    return sums;
+  }
+
+  std::vector<Stage>& stages_of(const ParallelPlan& plan, const LayerSums& sums) {
+    stages_.assign(static_cast<size_t>(plan.pipeline_parallel), Stage());
+    PipelineShape shape;
+    shape.schedule = plan.schedule;
+    shape.stages = plan.pipeline_parallel;
+    shape.chunks_per_stage = plan.chunks_per_stage;
+    for (int32_t position = 0; position < plan.stage_count(); ++position) {
+      const auto at = static_cast<size_t>(position);
+      const auto first = static_cast<size_t>(plan.chunk_begin[at]);
+      const size_t last = at + 1 < plan.chunk_begin.size()
+                              ? static_cast<size_t>(plan.chunk_begin[at + 1])
+                              : problem_.model.layers.size();
+      Stage& stage = stages_[static_cast<size_t>(shape.stage_of(position))];
+      stage.forward += sums.forward.between(first, last);
+      stage.backward += sums.backward.between(first, last);
+      stage.weight += sums.weight.between(first, last);
+      stage.kept += sums.kept.between(first, last);
+      stage.dense += sums.dense.between(first, last);
+      stage.experts += sums.experts.between(first, last);
+    }
+    return stages_;
+  }
+
+  void screen_sharding(ParallelPlan& plan, const LayerSums& sums) {
+    const size_t layers = problem_.model.layers.size();
+    const double whole = sums.forward.between(0, layers) + sums.backward.between(0, layers) +
+                         sums.weight.between(0, layers);
+    const double bound = static_cast<double>(plan.microbatches) * whole / plan.pipeline_parallel;
+    std::vector<Stage>* stages = nullptr;
+    for (const int32_t zero : space_.zero) {
+      plan.strategies[0].zero_stage = zero;
+      ++outcome_.configurations;
+      if (outcome_.configurations % 4096 == 0 && !keep_going_()) {
+        outcome_.interrupted = true;
+        return;
+      }
+      if (bound >= worst_kept()) {
+        ++outcome_.pruned;
+        continue;
+      }
+      if (stages == nullptr) stages = &stages_of(plan, sums);
+      ++outcome_.evaluated;
+      if (memory(plan, sums, *stages) > available()) continue;
+      ++outcome_.feasible;
+      offer(plan, time(plan, sums, *stages));
+    }
+  }
+
+  // --- closed forms, in seconds and bytes ---
+
+  double available() const {
+    const Hardware& hardware = problem_.cluster.hardware()[HardwareId(0)];
+    return (hardware.memory - problem_.factors.reserved).as_double();
+  }
+
+  double in_flight(const ParallelPlan& plan, int32_t stage) const {
+    const double m = static_cast<double>(plan.microbatches);
+    const int32_t p = plan.pipeline_parallel;
+    const int32_t v = plan.chunks_per_stage;
+    switch (plan.schedule) {
+      case PipelineSchedule::kGPipe:
+        return m;
+      case PipelineSchedule::k1F1B:
+        return std::min<double>(m, p - stage);
+      case PipelineSchedule::kInterleaved:
+        return std::min(m, static_cast<double>(2 * (p - stage - 1) + (v - 1) * p + 1) / v);
+      case PipelineSchedule::kZb2p:
+        return std::min<double>(m, 2 * p - 1);
+      default:
+        return std::min<double>(m, p);
+    }
+  }
+
+  double memory(const ParallelPlan& plan, const LayerSums& sums,
+                const std::vector<Stage>& stages) const {
+    const LayerStrategy& strategy = plan.strategies[0];
+    const RankLayout layout(strategy, devices_per_node_);
+    const double p = static_cast<double>(size_bytes(plan.precision.parameters));
+    const double g = static_cast<double>(size_bytes(plan.precision.gradients));
+    const double o = plan.precision.parameters == DataType::kFp32 ? 8 : 12;
+    const auto bytes_per_parameter = [&](double shards) {
+      return (strategy.zero_stage >= 3 ? p / shards : p) +
+             (strategy.zero_stage >= 2 ? g / shards : g) +
+             (strategy.zero_stage >= 1 ? o / shards : o);
+    };
+    double most = 0;
+    for (size_t i = 0; i < stages.size(); ++i) {
+      const Stage& stage = stages[i];
+      double bytes = stage.dense * bytes_per_parameter(layout.replicas()) +
+                     stage.experts * bytes_per_parameter(layout.expert_replicas()) +
+                     stage.kept * in_flight(plan, static_cast<int32_t>(i));
+      if (strategy.zero_stage == 3) {
+        bytes += 4 * p * (sums.dense.sums[2] - sums.dense.sums[1]);
+      }
+      most = std::max(most, bytes);
+    }
+    return most + sums.transient;
+  }
+
+  double collective(CollectiveOp op, double bytes, const GroupShape& shape) const {
+    return problem_.groups.time(op, Bytes(static_cast<int64_t>(bytes)), shape).time.seconds() *
+           problem_.factors.exchange;
+  }
+
+  // Gathering parameters and reducing gradients of a stage, each once.
+  std::pair<double, double> data_traffic(const ParallelPlan& plan, const Stage& stage) const {
+    const LayerStrategy& strategy = plan.strategies[0];
+    const RankLayout layout(strategy, devices_per_node_);
+    const double parameter = static_cast<double>(size_bytes(plan.precision.parameters));
+    const double gradient = static_cast<double>(size_bytes(plan.precision.gradients));
+    const CollectiveOp op =
+        strategy.zero_stage > 0 ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce;
+    double gather = 0;
+    double reduce = 0;
+    const auto add = [&](double count, int32_t ranks, const GroupShape& group) {
+      if (ranks == 1 || count == 0) return;
+      reduce += collective(op, count * gradient, group);
+      if (strategy.zero_stage > 0) {
+        gather += collective(CollectiveOp::kAllGather, count * parameter, group);
+      }
+    };
+    add(stage.dense, layout.replicas(), layout.replica_group());
+    add(stage.experts, layout.expert_replicas(), layout.expert_replica_group());
+    return {gather, reduce};
+  }
+
+  // `last_layer`: the share of the stage's traffic whose gradients are ready last, so that nothing
+  // hides them.
+  double exposed_data(const ParallelPlan& plan, const Stage& stage, double last_layer) const {
+    const auto [gather, reduce] = data_traffic(plan, stage);
+    const double m = static_cast<double>(plan.microbatches);
+    const double backward = (stage.backward + stage.weight) / plan.chunks_per_stage;
+    if (plan.strategies[0].zero_stage == 3) {
+      return m *
+             (std::max(0.0, gather - stage.forward) + std::max(0.0, gather + reduce - backward));
+    }
+    return (plan.overlap_parameters ? std::max(0.0, gather - stage.forward) : gather) +
+           (plan.overlap_gradients ? std::max(last_layer * reduce, reduce - backward) : reduce);
+  }
+
+  double update_time(const ParallelPlan& plan, const Stage& stage) const {
+    const RankLayout layout(plan.strategies[0], devices_per_node_);
+    const bool sharded = plan.strategies[0].zero_stage > 0;
+    const double count = stage.dense / (sharded ? layout.replicas() : 1) +
+                         stage.experts / (sharded ? layout.expert_replicas() : 1);
+    Kernel kernel;
+    kernel.kind = KernelKind::kOptimizer;
+    kernel.type = DataType::kFp32;
+    kernel.bytes = count * 30;
+    return problem_.kernels[HardwareId(0)].time(kernel).time.seconds() * problem_.factors.compute;
+  }
+
+  double time(const ParallelPlan& plan, const LayerSums& sums,
+              const std::vector<Stage>& stages) const {
+    const double m = static_cast<double>(plan.microbatches);
+    const double p = plan.pipeline_parallel;
+    double slowest = 0;
+    double after = 0;
+    Stage sum;
+    for (const Stage& stage : stages) {
+      slowest = std::max(slowest, stage.pass());
+      const double first = &stage == &stages.front() ? sums.dense.sums[1] : 0;
+      const double exposed = exposed_data(plan, stage, first / std::max(stage.dense, 1.0));
+      after = std::max(after, exposed + update_time(plan, stage));
+      sum.forward += stage.forward / p;
+      sum.backward += stage.backward / p;
+      sum.weight += stage.weight / p;
+    }
+    double fill = 0;
+    switch (plan.schedule) {
+      case PipelineSchedule::kInterleaved:
+        fill = (p - 1) * sum.pass() / plan.chunks_per_stage;
+        break;
+      // Few micro-batches cannot fill the time until the first backward pass comes back.
+      case PipelineSchedule::kZb1p:
+        fill = std::max((p - 1) * (sum.forward + sum.backward - sum.weight),
+                        (p - 1) * (sum.forward + sum.backward) - (m - 1) * sum.weight);
+        break;
+      case PipelineSchedule::kZb2p:
+        fill = std::max((p - 1) * (sum.forward + sum.backward - 2 * sum.weight),
+                        (p - 1) * (sum.forward + sum.backward) - (m - 1) * sum.forward);
+        break;
+      case PipelineSchedule::kZbV:
+        fill = (p - 1) * (sum.forward + sum.backward) - (m - 1) * sum.forward;
+        break;
+      default:
+        fill = p * sum.pass() - slowest;
+    }
+    fill = std::max(0.0, fill);
+    const double hops = p > 1 ? 2 * (p - 1) * plan.chunks_per_stage : 0;
+    const double send =
+        hops == 0
+            ? 0
+            : collective(CollectiveOp::kSendRecv, sums.output_bytes,
+                         strided_group(2, devices_ / plan.pipeline_parallel, devices_per_node_));
+    return m * slowest + fill + hops * send + after + problem_.factors.step_overhead.seconds();
+  }
+
+  // --- the best ---
+
+  double worst_kept() const {
+    return best_.size() < best_count_ ? std::numeric_limits<double>::infinity()
+                                      : best_.back().seconds;
+  }
+
+  // Ties stay in the order of the space.
+  void offer(const ParallelPlan& plan, double seconds) {
+    if (seconds >= worst_kept()) return;
+    const auto at = std::upper_bound(
+        best_.begin(), best_.end(), seconds,
+        [](double time, const Candidate& candidate) { return time < candidate.seconds; });
+    best_.insert(at, {plan, seconds});
+    if (best_.size() > best_count_) best_.pop_back();
+  }
+
+  void simulate_best() {
+    for (const Candidate& candidate : best_) {
+      outcome_.best.push_back({candidate.plan, from_seconds(candidate.seconds),
+                               simulate_parallel(problem_, candidate.plan)});
+    }
+    std::stable_sort(outcome_.best.begin(), outcome_.best.end(),
+                     [](const ScreenEntry& a, const ScreenEntry& b) {
+                       const auto* x = std::get_if<Report>(&a.run.outcome);
+                       const auto* y = std::get_if<Report>(&b.run.outcome);
+                       if ((x == nullptr) != (y == nullptr)) return x != nullptr;
+                       return x != nullptr && x->iteration_time < y->iteration_time;
+                     });
+  }
+
+  struct Candidate {
+    ParallelPlan plan;
+    double seconds = 0;
+  };
+
+  const ParallelProblem& problem_;
+  const ScreenSpace& space_;
+  size_t best_count_;
+  const std::function<bool()>& keep_going_;
+  int64_t devices_;
+  int64_t devices_per_node_;
+  std::vector<Stage> stages_;
+  std::vector<Candidate> best_;
+  ScreenOutcome outcome_;
+};
+
+template <typename T>
+std::vector<T> divisors(int64_t number) {
+  std::vector<T> result;
+  for (int64_t d = 1; d <= number; ++d) {
+    if (number % d == 0) result.push_back(static_cast<T>(d));
+  }
+  return result;
+}
+
+}  // namespace
+
+ScreenSpace ScreenSpace::all(const Transformer& model, int64_t devices, int64_t global_batch) {
+  ScreenSpace space;
+  space.global_batch = global_batch;
+  space.tensor = divisors<int32_t>(devices);
+  space.pipeline = space.tensor;
+  space.context = space.tensor;
+  space.chunks = divisors<int32_t>(model.block_count());
+  const auto with_experts = std::ranges::find_if(
+      model.layers, [](const TransformerLayer& layer) { return layer.mlp.experts > 0; });
+  space.expert = with_experts == model.layers.end() ? std::vector<int32_t>{1}
+                                                    : divisors<int32_t>(with_experts->mlp.experts);
+  space.zero = {0, 1, 2, 3};
+  space.microbatch = divisors<int64_t>(global_batch);
+  space.sequence_parallel = {false, true};
+  space.recompute = {Recompute::kNone, Recompute::kSelective, Recompute::kFull};
+  using enum PipelineSchedule;
+  space.schedules = {kGPipe, k1F1B, kInterleaved, kZb1p, kZb2p, kZbV};
+  return space;
+}
+
+ScreenOutcome screen(const ParallelProblem& problem, const ScreenSpace& space, size_t best_count,
+                     const std::function<bool()>& keep_going) {
+  SOAPBOX_CHECK(best_count > 0, "a screening that keeps nothing");
+  return Screener(problem, space, best_count, keep_going).run();
+}
+
+}  // namespace soapbox::strategies

@@ -1,0 +1,66 @@
+#include "strategies/screen.h"
+
+#include <gtest/gtest.h>
+
+#include "sim/parallel/test_parallel.h"
+
+namespace soapbox::strategies {
+namespace {
+
+ScreenOutcome screen_all(const TestMachine& machine, const Transformer& model, size_t best) {
+  const auto devices = static_cast<int64_t>(machine.cluster.device_count());
+  return screen(machine.problem(model), ScreenSpace::all(model, devices, 32), best,
+                [] { return true; });
+}
+
+// Nothing is pruned while all are kept; with pruning the best must be the same plan and time.
+TEST(Screen, PruningLosesNothing) {
+  const TestMachine machine(8, 4);
+  const Transformer model = small_gpt(8);
+  const ScreenOutcome all = screen_all(machine, model, 100000);
+  const ScreenOutcome few = screen_all(machine, model, 3);
+  EXPECT_EQ(all.pruned, 0u);
+  EXPECT_EQ(all.evaluated, all.configurations);
+  EXPECT_GT(few.pruned, 0u);
+  EXPECT_EQ(few.configurations, all.configurations);
+  EXPECT_EQ(few.evaluated + few.pruned, few.configurations);
+  std::vector<Duration> times;
+  for (const ScreenEntry& entry : all.best) times.push_back(entry.analytic);
+  std::sort(times.begin(), times.end());
+  ASSERT_GE(few.best.size(), 3u);
+  std::vector<Duration> kept;
+  for (const ScreenEntry& entry : few.best) kept.push_back(entry.analytic);
+  std::sort(kept.begin(), kept.end());
+  for (size_t i = 0; i < kept.size(); ++i) EXPECT_EQ(kept[i], times[i]);
+}
+
+// The closed form against the simulation, where there are as many micro-batches as the formulas of
+// the schedules ask for.
+TEST(Screen, ClosedFormsAreCloseToSimulations) {
+  const TestMachine machine(8, 8);
+  const Transformer model = small_gpt(8);
+  double sum = 0;
+  size_t count = 0;
+  for (const ScreenEntry& entry : screen_all(machine, model, 400).best) {
+    const auto* report = std::get_if<Report>(&entry.run.outcome);
+    if (report == nullptr || entry.plan.microbatches < 2 * entry.plan.pipeline_parallel) continue;
+    const double ratio = entry.analytic.seconds() / report->iteration_time.seconds();
+    EXPECT_GT(ratio, 0.7);
+    EXPECT_LT(ratio, 1.3);
+    sum += std::abs(ratio - 1);
+    ++count;
+  }
+  ASSERT_GT(count, 100u);
+  EXPECT_LT(sum / static_cast<double>(count), 0.1);
+}
+
+TEST(Screen, StopsWhenAsked) {
+  const TestMachine machine(8, 4);
+  const Transformer model = small_gpt(8);
+  const ScreenOutcome outcome =
+      screen(machine.problem(model), ScreenSpace::all(model, 8, 256), 1, [] { return false; });
+  EXPECT_TRUE(outcome.configurations < 4096 || outcome.interrupted);
+}
+
+}  // namespace
+}  // namespace soapbox::strategies
