@@ -30,11 +30,20 @@ class ReadyQueue {
       const std::lock_guard lock(mutex_);
       tasks_.push(ready);
     }
+    pushes_.fetch_add(1, std::memory_order_release);
     changed_.notify_one();
   }
-  // Blocks until there is one; nothing after close().
-  std::optional<ReadyTask> pop() {
+  // Waits until there is one, at first by looking; nothing after close().
+  std::optional<ReadyTask> pop(int64_t spin_ns) {
     std::unique_lock lock(mutex_);
+    if (spin_ns > 0 && tasks_.empty() && !closed_) {
+      const uint32_t before = pushes_.load(std::memory_order_relaxed);
+      lock.unlock();
+      const int64_t until = steady_now_ns() + spin_ns;
+      while (pushes_.load(std::memory_order_acquire) == before && steady_now_ns() < until) {
+      }
+      lock.lock();
+    }
     changed_.wait(lock, [this] { return closed_ || !tasks_.empty(); });
     if (closed_) return std::nullopt;
     const ReadyTask first = tasks_.top();
@@ -46,6 +55,7 @@ class ReadyQueue {
       const std::lock_guard lock(mutex_);
       closed_ = true;
     }
+    pushes_.fetch_add(1, std::memory_order_release);
     changed_.notify_all();
   }
 
@@ -54,6 +64,7 @@ class ReadyQueue {
   std::condition_variable changed_;
   std::priority_queue<ReadyTask, std::vector<ReadyTask>, std::greater<>> tasks_;
   bool closed_ = false;
+  std::atomic<uint32_t> pushes_ = 0;
 };
 
 void raise(std::atomic<int64_t>& value, int64_t to) {
@@ -113,7 +124,7 @@ class Running {
     }
     changed_.notify_all();
     ReadyQueue& queue = *queues_[resource.index()];
-    while (const std::optional<ReadyTask> next = queue.pop()) {
+    while (const std::optional<ReadyTask> next = queue.pop(spec_.spin_ns)) {
       out_.start_ns[next->task] = steady_now_ns();
       const Status done = spec_.perform(next->task, out_.start_ns[next->task], stop_);
       if (!done) fail(done.error());
@@ -157,7 +168,7 @@ class Running {
     changed_.notify_all();
   }
 
-  // Ready at `now`: to its resource's thread, or ended at once.
+  // Ready at `now`: to its resource's thread, or performed here.
   void release(TaskId task, int64_t now) {
     out_.ready_ns[task] = now;
     ReadyQueue* queue = queues_[graph_.resource(task).index()].get();
@@ -166,17 +177,28 @@ class Running {
       return;
     }
     out_.start_ns[task] = now;
-    end_task(task, now);
+    if (graph_.duration(task) == Duration()) return end_task(task, now);
+    out_.start_ns[task] = steady_now_ns();
+    const Status done = spec_.perform(task, out_.start_ns[task], stop_);
+    if (!done) fail(done.error());
+    if (!stop_.load(std::memory_order_relaxed)) end_task(task, steady_now_ns());
   }
 
   void end_task(TaskId task, int64_t now) {
     out_.end_ns[task] = now;
+    std::vector<TaskId> here;  // after what others can begin meanwhile
     for (const TaskId successor : graph_.successors(task)) {
       raise(latest_end_ns_[successor.index()], now);
       // The last to count down sees what all have written; it need not be the last to end.
-      if (unmet_[successor.index()].fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      if (unmet_[successor.index()].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+      if (queues_[graph_.resource(successor).index()] == nullptr) {
+        here.push_back(successor);
+      } else {
         release(successor, latest_end_ns_[successor.index()].load(std::memory_order_relaxed));
       }
+    }
+    for (const TaskId successor : here) {
+      release(successor, latest_end_ns_[successor.index()].load(std::memory_order_relaxed));
     }
     if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     { const std::lock_guard lock(mutex_); }  // so that the end is not announced before the wait
@@ -214,7 +236,8 @@ std::vector<ResourceId> busy_resources(const TaskGraph& graph) {
 }
 
 Result<GraphRun> run_graph(const TaskGraph& graph, const GraphRunSpec& spec) {
-  const std::vector<ResourceId> resources = busy_resources(graph);
+  std::vector<ResourceId> resources = busy_resources(graph);
+  std::erase_if(resources, [&](ResourceId resource) { return !spec.has_thread(resource); });
   if (resources.size() > kMostThreads) {
     return Error{ErrorCode::kUsage,
                  str_cat("a real run needs a thread for each device and link in use: ",

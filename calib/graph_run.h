@@ -26,6 +26,12 @@ struct GraphRunSpec {
   // Performs a task that starts at `start_ns` (precise_wait.h), on its resource's thread. It should
   // return early once `stop` is true.
   std::function<Status(TaskId task, int64_t start_ns, const std::atomic<bool>& stop)> perform;
+  // Whether a resource has a thread of its own. The tasks of one that has none are performed by the
+  // thread that makes them ready, at once and perhaps several at a time.
+  std::function<bool(ResourceId)> has_thread = [](ResourceId) { return true; };
+  // A thread without work looks for some as long before it sleeps: where a core is its own, a
+  // hand-over then takes a microsecond instead of a wake-up.
+  int64_t spin_ns = 0;
   // The first thing that a resource's thread does, e.g. pinning itself to a core.
   std::function<void(ResourceId)> enter = [](ResourceId) {};
   // Asked several times a second by the calling thread; true ends the run.

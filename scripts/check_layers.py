@@ -47,6 +47,7 @@ LIBRARIES = {
     "benchmark/": (r".*_bench\.cc", "benchmark code only"),
     "Cbc_": (r"strategies/miqp/milp_cbc\.cc", "one file knows the MILP solver"),
     "cu": (r"calib/.*", "only calib/ talks to devices"),
+    "dnnl": (r"calib/onednn_kernels\.cc", "the module libsoapbox_cpu is the only user of oneDNN"),
     "nccl": (r"calib/.*", "only calib/ talks to devices"),
 }
 

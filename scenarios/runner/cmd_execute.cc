@@ -71,11 +71,15 @@ Result<ExecuteOptions> read_options(const Arguments& arguments) {
     return usage_error(unknown_name("--links", links, known));
   }
   options.run.tcp_links = links == "tcp";
+  options.run.realtime = arguments.has("realtime");
   const bool paced = options.backend->name == "paced";
   for (const char* const option : {"time-scale", "links", "ring", "rate"}) {
     if (!paced && arguments.has(option)) {
       return usage_error(str_cat("execute: --", option, " is for --backend paced"));
     }
+  }
+  if (paced && options.run.realtime) {
+    return usage_error("execute: --realtime is for --backend cpu; paced asks by itself");
   }
   return options;
 }
@@ -285,7 +289,8 @@ CommandRow execute_command() {
   Syntax syntax{.command = "execute", .options = problem_options()};
   syntax.options.insert(
       syntax.options.end(),
-      {{"backend", "NAME", "paced: threads that wait as long as each task should take"},
+      {{"backend", "NAME",
+        "paced: threads that wait as long as each task should take; cpu: real kernels"},
        {"recipe", "NAME", "the plan's rule (default data_parallel); see 'soapbox list recipes'"},
        {"plan", "FILE", "a plan as JSON, instead of a recipe"},
        {"random-plans", "N", "N random plans, instead of a recipe"},
@@ -294,8 +299,9 @@ CommandRow execute_command() {
        {"repeat", "N", "runs of each plan, of which the fastest counts (default 9)"},
        {"time-scale", "X", "paced: real seconds per simulated one (default: 1 s an iteration)"},
        {"links", "HOW", "paced: timed (default), or tcp: bytes go through loopback connections"},
+       {"realtime", "", "cpu: ask for real-time priority, so that other programs do not disturb"},
        {"ring", "N", "paced: instead of a plan, a ring all-reduce of N ranks over TCP"},
-       {"rate", "RATE", "of the ring's links (default 50 MB/s)"},
+       {"rate", "RATE", "of the ring's links (default 20 MB/s)"},
        {"db", "FILE", "predictions and runs go there (default execute.db); made if absent"},
        {"trace", "FILE", "write the measured timeline of one plan for ui.perfetto.dev"},
        {"max-error", "PERCENT", "exit with 6 if a plan's time is predicted worse than this"},

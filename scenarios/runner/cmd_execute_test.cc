@@ -124,6 +124,29 @@ TEST_F(Execute, AnInterruptKeepsWhatWasPredictedAndNothingHalf) {
   EXPECT_EQ(exported("executions").size(), 0u);
 }
 
+TEST_F(Execute, RealKernelsRunOnCores) {
+  const Ran ran = folder_.run({"execute", "--backend", "cpu", "--model", "lenet", "--cluster",
+                               "cpu_2", "--devices", "1", "--batch", "4", "--repeat", "2", "--db",
+                               "x.db", "--format", "json"});
+  if (ran.messages.find("which is not there") != std::string::npos) GTEST_SKIP() << ran.messages;
+  ASSERT_EQ(ran.exit_code, 0) << ran.messages;
+  EXPECT_GT(json::parse(ran.output)[0]["measured_s"], 0);
+  const json execution = exported("executions").at(0);
+  EXPECT_EQ(execution["backend"], "cpu");
+  EXPECT_THAT(execution["settings"].get<std::string>(), HasSubstr("oneDNN"));
+}
+
+TEST_F(Execute, RealKernelsRefuseWhatTheyCannotRun) {
+  const auto on_cores = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"execute", "--backend", "cpu", "--model", "lenet"};
+    words.insert(words.end(), more.begin(), more.end());
+    return folder_.run(words);
+  };
+  expect_refusal(on_cores({"--cluster", "cpu_2", "--links", "tcp"}), ExitCode::kUsage,
+                 "--links is for --backend paced");
+  expect_refusal(folder_.run(paced({"--realtime"})), ExitCode::kUsage, "paced asks by itself");
+}
+
 TEST_F(Execute, AFullDiskIsAnErrorBeforeAnythingRuns) {
   const Ran ran = folder_.run_with_file_limit(paced({"--time-scale", "1e6"}), 8 << 10);
   expect_refusal(ran, ExitCode::kTryAgain, "execute.db");

@@ -50,6 +50,7 @@ struct CommandRow {
   Result<CommandResult> (*run)(const Arguments& arguments, const Console& console);
 };
 
+CommandRow calibrate_command();
 CommandRow check_command();
 CommandRow collective_command();
 CommandRow execute_command();

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "calib/cpu_run.h"
 #include "calib/paced.h"
+#include "scenarios/runner/scenario_files.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -34,6 +37,25 @@ Result<PreparedRun> prepare_paced(const LoadedProblem& loaded, const Plan&, cons
                                      {"time_scale", prepared.time_scale}}
                           .dump();
   prepared.run = [paced, &graph] { return calib::run_paced(graph, paced); };
+  return prepared;
+}
+
+Result<PreparedRun> prepare_cpu(const LoadedProblem& loaded, const Plan& plan, const Run& predicted,
+                                const RealRunSpec& spec, const Interrupt& interrupt) {
+  const std::string folder = std::filesystem::path(executable_path()).parent_path().string();
+  const Result<calib::KernelModule*> module = calib::open_kernel_module("cpu", folder);
+  if (!module) return module.error();
+  calib::CpuRunSpec cpu;
+  cpu.realtime = spec.realtime;
+  cpu.interrupted = [&interrupt] { return interrupt.requested(); };
+  Result<std::unique_ptr<calib::CpuRun>> run = calib::CpuRun::prepare(
+      loaded.model(), loaded.cluster(), plan, predicted.lowered, **module, cpu);
+  if (!run) return run.error();
+  PreparedRun prepared;
+  prepared.settings =
+      nlohmann::json{{"library", (*module)->library()}, {"realtime", spec.realtime}}.dump();
+  const std::shared_ptr<const calib::CpuRun> shared(*std::move(run));
+  prepared.run = [shared] { return shared->run(); };
   return prepared;
 }
 
@@ -105,7 +127,8 @@ Result<calib::GraphRun> fastest_of(const PreparedRun& prepared, int64_t repeats)
 }  // namespace
 
 std::span<const BackendRow> backend_table() {
-  static const std::array<BackendRow, 1> kBackends = {{
+  static const std::array<BackendRow, 2> kBackends = {{
+      {"cpu", "real kernels, a core for each device", prepare_cpu},
       {"paced", "threads that wait as long as each task should take", prepare_paced},
   }};
   return kBackends;

@@ -22,6 +22,7 @@ struct RealRunSpec {
   int64_t repeats = 9;
   std::optional<double> time_scale;  // paced: real seconds per simulated second; absent: chosen
   bool tcp_links = false;            // paced: links send their bytes through loopback TCP
+  bool realtime = false;             // cpu: ask for real-time priority
 };
 
 // A plan made ready; each call runs it once.

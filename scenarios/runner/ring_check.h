@@ -15,7 +15,7 @@ namespace soapbox::runner {
 
 struct RingCheckSpec {
   uint32_t ranks = 4;
-  BytesPerSecond rate = BytesPerSecond(50e6);
+  BytesPerSecond rate = BytesPerSecond(20e6);
   int repeats = 9;
 };
 

@@ -1,0 +1,319 @@
+#include "calib/device_profile.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <map>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "calib/pattern_search.h"
+#include "sim/base/str.h"
+
+namespace soapbox::calib {
+namespace {
+
+struct Row {
+  Work work;
+  double seconds = 0;
+  bool held_out = false;
+};
+
+double stream_rate(const Row& row) {
+  return row.work.stream_bytes / row.seconds;
+}
+
+std::string digits(double value, int count) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.*g", count, value);
+  return text;
+}
+
+// Sorted by what they are, so that the order of measuring does not matter.
+std::vector<const Sample*> in_order(const SampleFile& file) {
+  std::vector<const Sample*> samples;
+  for (const Sample& sample : file.samples) samples.push_back(&sample);
+  std::sort(samples.begin(), samples.end(), [](const Sample* a, const Sample* b) {
+    return std::tie(a->point.what, a->at_s) < std::tie(b->point.what, b->at_s);
+  });
+  return samples;
+}
+
+// Every fifth point of a kind is held out.
+struct Rows {
+  std::vector<Row> streams;
+  std::array<std::vector<Row>, kProductKinds> products;
+};
+
+Rows rows_of(const std::vector<const Sample*>& samples) {
+  constexpr size_t kFold = 5;
+  Rows rows;
+  for (const Sample* sample : samples) {
+    const Work work = work_of(sample->point);
+    const bool is_product = work.product.m > 0;
+    auto& target = is_product ? rows.products[static_cast<size_t>(work.kind)] : rows.streams;
+    const bool held_out = target.size() % kFold == kFold - 1;
+    target.push_back({work, median(sample->measured.cold_s), held_out});
+  }
+  return rows;
+}
+
+double predicted(const Roofline& roofline, const Work& work) {
+  return roofline.launch_time(work).seconds() + roofline.run_seconds(work, DataType::kFp32);
+}
+
+// Symmetric in ratios and free of logarithms, so the same with every C library.
+double misfit(const Roofline& roofline, const std::vector<Row>& rows) {
+  double sum = 0;
+  for (const Row& row : rows) {
+    if (row.held_out) continue;
+    const double ratio = predicted(roofline, row.work) / row.seconds;
+    sum += std::max(ratio, 1 / ratio) - 1;
+  }
+  return sum;
+}
+
+FamilyFit report_on(std::string family, const Roofline& roofline, const std::vector<Row>& rows) {
+  FamilyFit fit;
+  fit.family = std::move(family);
+  fit.least_flops = std::numeric_limits<double>::infinity();
+  std::vector<double> factors;
+  for (const Row& row : rows) {
+    const double ratio = predicted(roofline, row.work) / row.seconds;
+    const double size = row.work.product.m > 0
+                            ? row.work.product.flops() * static_cast<double>(row.work.products)
+                            : row.work.stream_bytes;
+    fit.least_flops = std::min(fit.least_flops, size);
+    fit.most_flops = std::max(fit.most_flops, size);
+    if (row.held_out) {
+      factors.push_back(std::max(ratio, 1 / ratio));
+      fit.held_out_mape += std::fabs(ratio - 1);
+    } else {
+      ++fit.fitted;
+      fit.fitted_mape += std::fabs(ratio - 1);
+    }
+  }
+  fit.held_out = factors.size();
+  fit.fitted_mape /= static_cast<double>(std::max<size_t>(1, fit.fitted));
+  fit.held_out_mape /= static_cast<double>(std::max<size_t>(1, fit.held_out));
+  if (factors.empty()) return fit;
+  std::sort(factors.begin(), factors.end());
+  const auto rank = static_cast<size_t>(std::ceil(0.9 * static_cast<double>(factors.size() + 1)));
+  fit.interval_is_rough = rank > factors.size();
+  fit.interval_factor = factors[std::min(rank, factors.size()) - 1];
+  return fit;
+}
+
+// Launch and bandwidth, from passes over memory of all sizes.
+void fit_streams(const std::vector<Row>& rows, const Hardware& hardware, RooflineShape& shape) {
+  std::vector<double> values = {1e-6, 0.5};  // launch, efficiency
+  const auto apply = [&](const std::vector<double>& v) {
+    shape.launch = from_seconds(v[0]);
+    shape.memory_efficiency = std::min(1.0, v[1]);
+    return Roofline(shape, hardware);
+  };
+  pattern_search(values, [&](const std::vector<double>& v) { return misfit(apply(v), rows); });
+  values[0] = rounded(values[0] * 1e6) * 1e-6;
+  values[1] = rounded(values[1]);
+  apply(values);
+}
+
+// One kind of product, with the tile that fits best: libraries for cores block registers by some
+// rows and whole vectors.
+void fit_product(size_t kind, const std::vector<Row>& rows, const Hardware& hardware,
+                 RooflineShape& shape) {
+  constexpr std::array<std::pair<int64_t, int64_t>, 4> kTiles = {
+      {{1, 16}, {4, 16}, {6, 64}, {16, 16}}};
+  ProductShape best;
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& [m, n] : kTiles) {
+    std::vector<double> values = {0.5, 0.1, 1, 8};  // efficiency, passes, latency, ramp
+    const auto apply = [&, m = m, n = n](const std::vector<double>& v) {
+      shape.products[kind] = {{{m, n, v[0], v[1]}}, v[2], v[3], 0, 1};
+      return Roofline(shape, hardware);
+    };
+    pattern_search(values, [&](const std::vector<double>& v) { return misfit(apply(v), rows); });
+    for (double& value : values) value = rounded(value);
+    values[0] = std::max(values[0], 1e-3);
+    const double found = misfit(apply(values), rows);
+    if (found >= least) continue;
+    least = found;
+    best = shape.products[kind];
+  }
+  shape.products[kind] = best;
+}
+
+std::string fit_toml(const SampleFile& file, const RooflineShape& shape,
+                     const std::vector<FamilyFit>& families) {
+  std::string text =
+      "# Generated by soapbox calibrate from raw samples; do not edit.\n"
+      "# Mean absolute percentage errors of fitted and held-out points, the factor within which\n"
+      "# 90 % of what was not fitted lies (~: too few points for that, so the largest), and the\n"
+      "# measured range. Beyond it a time is an extrapolation.\n";
+  for (const FamilyFit& family : families) {
+    char line[200];
+    std::snprintf(line, sizeof line,
+                  "#   %-8s %4zu / %3zu points  %5.1f %% / %5.1f %%  x %s%.2f  %.2g .. %.2g %s\n",
+                  family.family.c_str(), family.fitted, family.held_out, 100 * family.fitted_mape,
+                  100 * family.held_out_mape, family.interval_is_rough ? "~" : "",
+                  family.interval_factor, family.least_flops, family.most_flops,
+                  family.family == "stream" ? "bytes" : "FLOPs");
+    text += line;
+  }
+  text += str_cat("measured_on = \"", file.header.processor.id, "\"\nsource = \"",
+                  file.header.library, ", thread CPU time, ", file.header.started_at,
+                  "\"\ntype = \"fp32\"\nmemory_efficiency = ", shape.memory_efficiency, "\n");
+  for (size_t kind = 0; kind < kProductKinds; ++kind) {
+    const ProductShape& product = shape.products[kind];
+    text +=
+        str_cat("\n[", to_string(static_cast<ProductKind>(kind)), "]\nlatency = ", product.latency,
+                "\nramp = ", product.ramp, "\nlong_k_penalty = ", product.long_k_penalty,
+                "\nmax_split = ", product.max_split, "\ntiles = [\n");
+    for (const Tile& tile : product.tiles) {
+      text += str_cat("  {m = ", tile.m, ", n = ", tile.n, ", efficiency = ", tile.efficiency,
+                      ", passes = ", tile.passes, "},\n");
+    }
+    text += "]\n";
+  }
+  return text;
+}
+
+// A cost model finds a piece by kind, phase, extents and window: elementwise operators of one shape
+// and different inputs cannot be told apart there, so those of a model stand for all.
+std::string measured_csv(const std::string& id, const std::vector<const Sample*>& samples) {
+  std::map<std::string, const Sample*> rows;
+  for (const Sample* sample : samples) {
+    const auto* piece = std::get_if<Piece>(&sample->point.what);
+    if (piece == nullptr) continue;
+    const bool of_a_model = sample->point.probe.starts_with("model ");
+    if (piece->kind == OpKind::kElementwise && !of_a_model) continue;
+    std::string extents;
+    for (const int64_t extent : piece->extents) {
+      extents += str_cat(extents.empty() ? "" : "x", extent);
+    }
+    const bool window = piece->kind == OpKind::kConv2d || piece->kind == OpKind::kPool2d;
+    rows.try_emplace(
+        str_cat(id, ",", to_string(piece->kind), ",fp32,", to_string(piece->phase), ",", extents,
+                ",",
+                window ? str_cat(piece->kernel_h, "x", piece->kernel_w, "s", piece->stride) : "-"),
+        sample);
+  }
+  std::string text = "hardware,kind,type,phase,extents,window,time_us\n";
+  for (const auto& [key, sample] : rows) {
+    text += str_cat(key, ",", digits(median(sample->measured.cold_s) * 1e6, 6), "\n");
+  }
+  return text;
+}
+
+std::string hardware_csv(const SampleFile& file, const Hardware& hardware) {
+  const Processor& processor = file.header.processor;
+  return str_cat(
+      "id,vendor,arch,compute_capability,form_factor,year,sm_or_cu,boost_mhz,mem_gb,mem_type,"
+      "mem_bw_gbs,l2_mb,llc_mb,fp64_tflops,fp32_tflops,tf32_tflops,fp16_tflops,bf16_tflops,"
+      "fp8_tflops,fp4_tflops,int8_tops,scaleup,scaleup_links,scaleup_uni_gbs,pcie_gen,pcie_lanes,"
+      "pcie_uni_gbs,power_w,achieved_gemm_tflops,achieved_gemm_what,achieved_fp32_gemm_tflops,"
+      "achieved_mem_gbs,achieved_mem_what,confidence,source,notes\n",
+      hardware.name, ",,,,core,,1,,",
+      digits(static_cast<double>(processor.memory_bytes) / static_cast<double>(processor.cores) /
+                 (1024.0 * 1024 * 1024),
+             4),
+      ",,", digits(hardware.memory_bandwidth.rate() / 1e9, 4), ",",
+      digits(static_cast<double>(processor.second_cache_bytes) / (1024.0 * 1024), 4), ",,,",
+      digits(hardware.fp32_peak.rate() / 1e12, 4),
+      ",,,,,,,none,,,,,,,,,,,,B,soapbox calibrate,\"One core of ", processor.name,
+      ". Peak and bandwidth are the best that ", file.header.library,
+      " reached; memory is its share.\"\n");
+}
+
+std::string cluster_toml(const SampleFile& file, const std::string& id, double copy_rate) {
+  const size_t cores = file.header.processor.cores;
+  std::string text = str_cat("summary = \"the ", cores, " cores of ", file.header.processor.name,
+                             "\"\nsource = \"soapbox calibrate, ", file.header.started_at,
+                             "\"\n\n[[node]]\ncount = 1\ngpus = ", cores, "\ngpu = \"", id, "\"\n");
+  if (cores < 2) return text;
+  return text + str_cat("\n[[node.link]]\nmesh = \"gpu*\"\ntype = \"memory\"\nbandwidth = \"",
+                        digits(copy_rate / 1e9, 4),
+                        " GB/s\"\nlatency = \"0 us\"\nsource = \"copies of 64 KiB to 4 MiB, "
+                        "median\"\n");
+}
+
+std::string profile_toml(const SampleFile& file, const std::string& id,
+                         const RooflineShape& shape) {
+  const double launch_us = shape.launch.seconds() * 1e6 + file.header.dispatch_s * 1e6;
+  return str_cat(
+      "# Generated by soapbox calibrate from raw samples; do not edit.\nhardware = \"", id,
+      "\"\nsource = \"kernels of ", file.header.library, " measured on one core of ",
+      file.header.processor.name, ", cold caches\"\nfit = \"fits/", id,
+      ".toml\"\nmeasured = \"measured/", id,
+      ".csv\"\n\n# Of a kernel that does nothing, and what the executor spends between two "
+      "tasks.\nlaunch = \"",
+      digits(launch_us, 3), " us\"\n");
+}
+
+// The median rate of copies that a link between two threads is made of.
+std::optional<double> copy_rate(const std::vector<const Sample*>& samples) {
+  std::vector<double> rates;
+  for (const Sample* sample : samples) {
+    const auto* stream = std::get_if<Stream>(&sample->point.what);
+    if (stream == nullptr || stream->kind != StreamWork::Kind::kCopy) continue;
+    if (stream->bytes < 64 << 10 || stream->bytes > 4 << 20) continue;
+    rates.push_back(static_cast<double>(stream->bytes) / median(sample->measured.cold_s));
+  }
+  if (rates.empty()) return std::nullopt;
+  return median(rates);
+}
+
+}  // namespace
+
+Result<DeviceProfile> make_device_profile(const SampleFile& file) {
+  constexpr size_t kLeastRows = 8;
+  const std::vector<const Sample*> samples = in_order(file);
+  const Rows rows = rows_of(samples);
+  const auto& linear = rows.products[static_cast<size_t>(ProductKind::kLinear)];
+  const std::optional<double> link_rate = copy_rate(samples);
+  if (rows.streams.size() < kLeastRows || linear.size() < kLeastRows || !link_rate) {
+    return bad_input(
+        "too few samples for a profile: it needs the probes 'linear' and 'memory'; give the "
+        "calibration more time");
+  }
+  Hardware hardware;
+  hardware.name = file.header.processor.id;
+  hardware.sm_count = 1;
+  for (const Row& row : rows.streams) {
+    hardware.memory_bandwidth =
+        std::max(hardware.memory_bandwidth, BytesPerSecond(stream_rate(row)));
+  }
+  for (const Row& row : linear) {
+    hardware.fp32_peak =
+        std::max(hardware.fp32_peak, FlopsPerSecond(row.work.product.flops() / row.seconds));
+  }
+  RooflineShape shape = datasheet_shape();
+  fit_streams(rows.streams, hardware, shape);
+  DeviceProfile profile;
+  for (size_t kind = 0; kind < kProductKinds; ++kind) {
+    const auto& own = rows.products[kind];
+    fit_product(kind, own.size() >= kLeastRows ? own : linear, hardware, shape);
+  }
+  const Roofline roofline(shape, hardware);
+  profile.families.push_back(report_on("stream", roofline, rows.streams));
+  for (size_t kind = 0; kind < kProductKinds; ++kind) {
+    if (rows.products[kind].empty()) continue;
+    profile.families.push_back(
+        report_on(to_string(static_cast<ProductKind>(kind)), roofline, rows.products[kind]));
+  }
+  const std::string& id = hardware.name;
+  profile.cluster = str_cat("cpu_", file.header.processor.cores);
+  profile.files = {
+      {"hardware/hardware.csv", hardware_csv(file, hardware)},
+      {str_cat("profiles/", id, ".toml"), profile_toml(file, id, shape)},
+      {str_cat("profiles/fits/", id, ".toml"), fit_toml(file, shape, profile.families)},
+      {str_cat("profiles/measured/", id, ".csv"), measured_csv(id, samples)},
+      {str_cat("clusters/", profile.cluster, ".toml"), cluster_toml(file, id, *link_rate)},
+  };
+  return profile;
+}
+
+}  // namespace soapbox::calib

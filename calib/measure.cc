@@ -1,0 +1,92 @@
+#include "calib/measure.h"
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+
+#include "calib/precise_wait.h"
+
+namespace soapbox::calib {
+namespace {
+
+double seconds(int64_t ns) {
+  return static_cast<double>(ns) * 1e-9;
+}
+
+double empty_reading_s() {
+  std::vector<double> readings;
+  for (int i = 0; i < 101; ++i) {
+    const int64_t before = thread_cpu_ns();
+    readings.push_back(seconds(thread_cpu_ns() - before));
+  }
+  return median(readings);
+}
+
+}  // namespace
+
+int64_t thread_cpu_ns() {
+  timespec now = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+double median(std::span<const double> values) {
+  SOAPBOX_CHECK(!values.empty(), "a median of something");
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  const size_t half = sorted.size() / 2;
+  return sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+double median_deviation(std::span<const double> values) {
+  const double middle = median(values);
+  std::vector<double> distances;
+  for (const double value : values) distances.push_back(std::fabs(value - middle));
+  return median(distances);
+}
+
+MedianInterval median_interval(std::span<const double> values, Rng& rng) {
+  constexpr int kResamples = 200;
+  std::vector<double> medians;
+  std::vector<double> resample(values.size());
+  for (int i = 0; i < kResamples; ++i) {
+    for (double& value : resample) value = values[rng.below(static_cast<uint32_t>(values.size()))];
+    medians.push_back(median(resample));
+  }
+  std::sort(medians.begin(), medians.end());
+  return {medians[kResamples / 40], medians[kResamples - 1 - kResamples / 40]};
+}
+
+Measurer::Measurer(const MeasureSpec& spec, uint64_t seed)
+    : spec_(spec), rng_(seed), clock_s_(empty_reading_s()) {}
+
+Measurement Measurer::measure(PreparedKernel& kernel) {
+  Measurement out;
+  for (int i = 0; i < 3; ++i) kernel.run();  // code pages, buffers, branch predictors
+  const int64_t begin = thread_cpu_ns();
+  size_t disturbed = 0;
+  const auto sample = [&] {
+    const int64_t wall = steady_now_ns();
+    const int64_t cpu = thread_cpu_ns();
+    kernel.run();
+    const double took = seconds(thread_cpu_ns() - cpu);
+    if (seconds(steady_now_ns() - wall) > 1.05 * took + 2e-6) ++disturbed;
+    return std::max(1e-9, took - clock_s_);
+  };
+  size_t next_look = spec_.least_samples;
+  while (out.cold_s.size() < spec_.most_samples) {
+    kernel.cool();
+    out.cold_s.push_back(sample());
+    out.hot_s.push_back(sample());
+    if (out.cold_s.size() < next_look) continue;
+    next_look += next_look / 2;
+    const MedianInterval interval = median_interval(out.cold_s, rng_);
+    const double half = (interval.high - interval.low) / 2;
+    if (half <= spec_.interval_share * median(out.cold_s)) break;
+    if (seconds(thread_cpu_ns() - begin) > spec_.most_seconds) break;
+  }
+  out.disturbed = static_cast<double>(disturbed) / static_cast<double>(2 * out.cold_s.size());
+  return out;
+}
+
+}  // namespace soapbox::calib

@@ -1,0 +1,254 @@
+// soapbox calibrate: this machine's kernels measured, and their profile.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "calib/device_profile.h"
+#include "calib/session.h"
+#include "scenarios/runner/commands.h"
+#include "scenarios/runner/execution.h"
+#include "scenarios/runner/interrupt.h"
+#include "scenarios/runner/output_file.h"
+#include "scenarios/runner/problem.h"
+#include "scenarios/runner/progress.h"
+#include "scenarios/runner/record.h"
+#include "scenarios/runner/text_file.h"
+#include "sim/base/str.h"
+
+namespace soapbox::runner {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMostSeconds = 86'400;
+constexpr std::string_view kSamples = "samples.jsonl";
+
+struct CalibrateOptions {
+  std::string backend;
+  std::string out;
+  std::optional<std::string> from;
+  std::vector<std::string> models;
+  calib::SessionSpec session;
+  results::Format format = results::Format::kTable;
+};
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  size_t begin = 0;
+  while (begin <= text.size()) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    parts.push_back(text.substr(begin, comma - begin));
+    begin = comma + 1;
+  }
+  return parts;
+}
+
+Result<CalibrateOptions> read_options(const Arguments& arguments) {
+  CalibrateOptions options;
+  options.backend = arguments.text_or("backend", "cpu");
+  const std::vector<std::string> known = {"cpu", "cuda"};
+  if (options.backend != "cpu" && options.backend != "cuda") {
+    return usage_error(unknown_name("--backend", options.backend, known));
+  }
+  options.from = arguments.text("from");
+  for (const char* const option : {"quick", "models", "seed", "time-limit", "backend"}) {
+    if (options.from && arguments.has(option)) {
+      return usage_error(str_cat("calibrate: --", option, " does not apply to --from"));
+    }
+  }
+  options.out = arguments.text_or("out", "calibration");
+  if (const auto models = arguments.text("models")) options.models = split_list(*models);
+  const auto seed = arguments.whole_number("seed", 0, std::numeric_limits<int64_t>::max());
+  if (!seed) return seed.error();
+  const auto limit = arguments.whole_number("time-limit", 1, kMostSeconds);
+  if (!limit) return limit.error();
+  options.session.quick = arguments.has("quick");
+  options.session.seed = static_cast<uint64_t>(seed->value_or(1));
+  const int64_t usual = options.session.quick ? 100 : 600;
+  options.session.most_seconds = static_cast<double>(limit->value_or(usual));
+  const Result<results::Format> format = read_format(arguments);
+  if (!format) return format.error();
+  options.format = *format;
+  return options;
+}
+
+Error cannot(std::string_view what, const std::string& path, const std::string& why) {
+  return Error{ErrorCode::kEnvironment, str_cat("cannot ", what, ": ", why), {path, 0, 0}};
+}
+
+Status make_folder(const fs::path& path) {
+  std::error_code failed;
+  fs::create_directories(path, failed);
+  if (failed) return cannot("make the folder", path.string(), failed.message());
+  return ok();
+}
+
+// Lines that are on their way to the disk as soon as they are made.
+class LineFile {
+ public:
+  explicit LineFile(const std::string& path)
+      : path_(path),
+        descriptor_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {}
+  LineFile(const LineFile&) = delete;
+  LineFile& operator=(const LineFile&) = delete;
+  ~LineFile() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  bool is_open() const { return descriptor_ >= 0; }
+  Status write(const std::string& line) const { return write_descriptor(descriptor_, line, path_); }
+
+ private:
+  std::string path_;
+  int descriptor_;
+};
+
+Result<std::vector<calib::ProbePoint>> choose_points(const CalibrateOptions& options,
+                                                     int64_t cores) {
+  std::vector<calib::ProbePoint> points;
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  for (const std::string& name : options.models) {
+    const Result<Model> model = load_model(*scenarios, name, {std::nullopt, cores});
+    if (!model) return model.error();
+    for (auto& point : calib::model_points(*model, cores)) points.push_back(std::move(point));
+  }
+  for (auto& point : calib::probe_points(options.session.quick, options.session.seed)) {
+    points.push_back(std::move(point));
+  }
+  return points;
+}
+
+std::string percent(double fraction) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * fraction);
+  return text;
+}
+
+Status measure(const CalibrateOptions& options, const std::string& samples,
+               const Console& console) {
+  const std::string folder = fs::path(executable_path()).parent_path().string();
+  const Result<calib::KernelModule*> module = calib::open_kernel_module(options.backend, folder);
+  if (!module) return module.error();
+  calib::SampleHeader header;
+  header.processor = calib::this_processor();
+  header.library = (*module)->library();
+  header.version = kVersion;
+  header.started_at = utc_now();
+  header.seed = options.session.seed;
+  header.quick = options.session.quick;
+  Result<std::vector<calib::ProbePoint>> points =
+      choose_points(options, static_cast<int64_t>(header.processor.cores));
+  if (!points) return points.error();
+  Status made = make_folder(options.out);
+  if (!made) return made;
+  const Interrupt interrupt;
+  header.dispatch_s = calib::dispatch_seconds();
+  const LineFile file(samples);
+  if (!file.is_open()) return cannot("write", samples, std::strerror(errno));
+  Progress progress(console, points->size());
+  calib::SessionSpec session = options.session;
+  session.interrupted = [&] { return interrupt.requested(); };
+  session.progress = [&](size_t done, size_t, const std::string& what) { progress.at(done, what); };
+  session.write = [&](const std::string& line) { return file.write(line); };
+  Result<calib::SessionOutcome> outcome = Error{};
+  // On a thread of its own, which it pins.
+  std::thread([&] {
+    outcome = calib::run_session(**module, *std::move(points), header, session);
+  }).join();
+  progress.clear();
+  if (!outcome) {
+    Error error = outcome.error();
+    if (error.code == ErrorCode::kInterrupted) {
+      error.message = str_cat("interrupted; what was measured is in ", samples);
+    }
+    return error;
+  }
+  console.say(
+      str_cat(outcome->measured, " points in ", std::lround(outcome->seconds), " s, ",
+              outcome->left_out, " left out for want of time, ", outcome->refused,
+              " refused; anchors drifted by ", percent(outcome->drift),
+              outcome->drift > 0.03 ? " (more than 3 %: measure again on a quieter machine)" : "",
+              "; ", percent(outcome->disturbed), " of the samples disturbed"));
+  return ok();
+}
+
+results::Table family_table(const calib::DeviceProfile& profile) {
+  results::Table table({{"family"},
+                        {"fitted"},
+                        {"held_out"},
+                        {"fitted_mape", 4},
+                        {"held_out_mape", 4},
+                        {"interval_factor", 3},
+                        {"least"},
+                        {"most"}});
+  for (const calib::FamilyFit& family : profile.families) {
+    table.add_row({family.family, family.fitted, family.held_out, family.fitted_mape,
+                   family.held_out_mape, family.interval_factor, family.least_flops,
+                   family.most_flops});
+  }
+  return table;
+}
+
+Result<CommandResult> run(const Arguments& arguments, const Console& console) {
+  const Result<CalibrateOptions> options = read_options(arguments);
+  if (!options) return options.error();
+  const fs::path out(options->out);
+  const std::string samples = options->from.value_or((out / kSamples).string());
+  if (!options->from) {
+    const Status measured = measure(*options, samples, console);
+    if (!measured) return measured.error();
+  }
+  const Result<std::string> text = read_text_file(samples);
+  if (!text) return text.error();
+  const Result<calib::SampleFile> file = calib::parse_samples(*text, samples);
+  if (!file) return file.error();
+  const Result<calib::DeviceProfile> profile = calib::make_device_profile(*file);
+  if (!profile) return profile.error();
+  for (const calib::NamedText& one : profile->files) {
+    const fs::path path = out / one.path;
+    const Status made = make_folder(path.parent_path());
+    if (!made) return made.error();
+    const Status written = write_file(path.string(), one.text);
+    if (!written) return written.error();
+  }
+  CommandResult result{results::render(family_table(*profile), options->format)};
+  const std::string where =
+      str_cat("SOAPBOX_SCENARIOS=", options->out, " soapbox simulate --cluster ", profile->cluster);
+  if (options->format == results::Format::kTable) {
+    result.output += str_cat("\nuse it with: ", where, " ...\n");
+  }
+  return result;
+}
+
+}  // namespace
+
+CommandRow calibrate_command() {
+  return {
+      "calibrate", "Measures this machine's kernels, and fits their profile.",
+      Syntax{
+          .command = "calibrate",
+          .options =
+              {{"backend", "NAME", "cpu (default): oneDNN on one core; cuda"},
+               {"out", "DIR", "samples and profile go there (default calibration)"},
+               {"models", "LIST",
+                "also the pieces of these models, at their batch for all cores: lenet,my.toml"},
+               {"quick", "", "about a third of the points, fewer samples of each"},
+               {"time-limit", "S", "seconds of measuring (default 600, with --quick 100)"},
+               {"seed", "S", "of sizes and order (default 1)"},
+               {"from", "FILE", "do not measure: fit these raw samples again"},
+               format_option()},
+          .details =
+              "DIR gets samples.jsonl, every sample as measured, and from it alone a scenario\n"
+              "folder: hardware/, profiles/ and a cluster of this machine's cores. It is used "
+              "with\nSOAPBOX_SCENARIOS=DIR. The table says how well the fit predicts points that "
+              "it has not\nseen (a fifth of them) and the measured range, in FLOPs or bytes.\n"
+              "interval_factor: 90 % of what was not fitted is within this factor."},
+      run};
+}
+
+}  // namespace soapbox::runner
