@@ -49,7 +49,8 @@ Status migrate(Database& database) {
   if (!transaction) return transaction.error();
   version = identify(database);  // again: another process may have been quicker
   if (!version) return version.error();
-  const std::array<const char*, kSchemaVersion> migrations = {kSchemaSql, kExecutionsSql};
+  const std::array<const char*, kSchemaVersion> migrations = {kSchemaSql, kExecutionsSql,
+                                                              kValidationsSql};
   for (int64_t step = *version; step < kSchemaVersion; ++step) {
     Status done = database.execute(migrations[static_cast<size_t>(step)]);
     if (!done) return done;

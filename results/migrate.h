@@ -11,11 +11,12 @@
 namespace soapbox::results {
 
 inline constexpr int64_t kApplicationId = 0x536f6170;  // "Soap"
-inline constexpr int64_t kSchemaVersion = 2;
+inline constexpr int64_t kSchemaVersion = 3;
 
-// schema.sql and executions.sql, placed in the program when it is built.
+// schema.sql, executions.sql and validations.sql, placed in the program when it is built.
 extern const char* const kSchemaSql;
 extern const char* const kExecutionsSql;
+extern const char* const kValidationsSql;
 
 // Errors: kDatabase for a file of another program, a newer schema, damage; kUnavailable when
 // another process holds the file; kEnvironment when it cannot be written. A refused file is not

@@ -34,17 +34,17 @@ TEST(Migrate, ANewFileGetsTheSchemaTheIdAndTheVersion) {
   Result<Database> database = Database::open(path, OpenMode::kRead, 0);
   EXPECT_EQ(*database->integer("PRAGMA application_id"), 0x536f6170);
   EXPECT_EQ(*database->integer("PRAGMA user_version"), kSchemaVersion);
-  EXPECT_EQ(*database->integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 9);
+  EXPECT_EQ(*database->integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 10);
   // Every table is STRICT: a text cannot enter a number's column.
   EXPECT_EQ(*database->integer("SELECT count(*) FROM pragma_table_list"
                                " WHERE schema = 'main' AND type = 'table' AND strict"),
-            9);
+            10);
   Statement mode = database->query("PRAGMA journal_mode");
   ASSERT_TRUE(*mode.step());
   EXPECT_EQ(mode.text(0), "wal");
 }
 
-TEST(Migrate, AFileOfTheFirstSchemaGetsTheTablesOfTheSecond) {
+TEST(Migrate, AFileOfTheFirstSchemaGetsTheTablesOfTheOthers) {
   const ScratchDirectory scratch;
   const std::string path = scratch.file("old.db");
   {
@@ -63,6 +63,7 @@ TEST(Migrate, AFileOfTheFirstSchemaGetsTheTablesOfTheSecond) {
   ASSERT_TRUE(store);
   EXPECT_EQ((*store->study())->name, "old");
   EXPECT_EQ(store->table("executions")->rows().size(), 0u);
+  EXPECT_EQ(store->table("validations")->rows().size(), 0u);
 }
 
 TEST(Migrate, OpeningAgainChangesNothing) {

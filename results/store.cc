@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "results/migrate.h"
 #include "sim/base/str.h"
@@ -373,9 +374,34 @@ Status Store::put_references(std::span<const ReferenceRow> references) {
   return ok();
 }
 
+Status Store::put_validations(std::span<const ValidationRow> rows) {
+  constexpr std::string_view kWhat = "cannot store the validation";
+  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
+  if (!transaction) return while_doing(kWhat, transaction.error());
+  for (const ValidationRow& row : rows) {
+    const auto feasible = row.feasible ? std::optional<int64_t>(*row.feasible) : std::nullopt;
+    const std::string assumptions =
+        nlohmann::json(row.assumptions)
+            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const Status done = database_.run(
+        "INSERT OR REPLACE INTO validation (dataset, line, code, run, run_group, split, trust,"
+        " measured_step_time_s, measured_peak_memory_bytes, ran_out_of_memory,"
+        " predicted_step_time_s, low_s, high_s, predicted_peak_memory_bytes, feasible, assumptions,"
+        " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        row.dataset, row.line, row.code, row.run, row.group, row.split, row.trust,
+        row.measured_step_time_s, row.measured_peak_memory_bytes, int64_t{row.ran_out_of_memory},
+        row.predicted_step_time_s, row.low_s, row.high_s, row.predicted_peak_memory_bytes, feasible,
+        assumptions, row.reason);
+    if (!done) return while_doing(kWhat, done.error());
+  }
+  const Status committed = transaction->commit();
+  if (!committed) return while_doing(kWhat, committed.error());
+  return ok();
+}
+
 const std::vector<std::string>& Store::table_names() {
-  static const std::vector<std::string> kNames = {"executed_tasks", "executions", "improvements",
-                                                  "plans",          "references", "runs"};
+  static const std::vector<std::string> kNames = {
+      "executed_tasks", "executions", "improvements", "plans", "references", "runs", "validations"};
   return kNames;
 }
 

@@ -15,6 +15,7 @@
 #include "results/rows.h"
 #include "results/sqlite.h"
 #include "results/table.h"
+#include "results/validation.h"
 #include "sim/base/result.h"
 
 namespace soapbox::results {
@@ -55,9 +56,11 @@ class Store {
   // Published figures to compare with, in one transaction; a figure that is there is replaced.
   Status put_references(std::span<const ReferenceRow> references);
 
-  // Everything that is stored, for export: "runs", "improvements", "plans", "references",
-  // "executions" or "executed_tasks", sorted by what the rows are, so that two studies of the same
-  // content give the same order.
+  // Published runs beside their predictions, in one transaction; a row that is there is replaced.
+  Status put_validations(std::span<const ValidationRow> rows);
+
+  // Everything that is stored, for export: the names are those of table_names(); sorted by what the
+  // rows are, so that two studies of the same content give the same order.
   Result<Table> table(std::string_view name);
   static const std::vector<std::string>& table_names();
 

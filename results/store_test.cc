@@ -260,7 +260,7 @@ TEST(Store, TablesJoinWhatARunIsWithWhatItGave) {
   EXPECT_EQ(store.table("run").error().message,
             "unknown table 'run'; did you mean 'runs'? known: executed_tasks, executions, "
             "improvements, plans, "
-            "references, runs");
+            "references, runs, validations");
 }
 
 TEST(StoreDeath, AnInconsistentRowIsABug) {

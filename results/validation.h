@@ -15,7 +15,7 @@ namespace soapbox::results {
 
 struct ValidationRow {
   std::string dataset;  // hash of the table of runs
-  int64_t row = 0;      // in that table, from 1
+  int64_t line = 0;     // of the run in that table: 1 is the first run
   std::string code;     // fingerprint of everything that predicts
   std::string run;      // its id
   std::string group;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "results/store.h"
+#include "results/test_files.h"
+
 namespace soapbox::results {
 namespace {
 
@@ -122,6 +125,43 @@ TEST(Validation, TablesShowPercentagesAndTheWorstFirst) {
   ASSERT_EQ(worst.rows().size(), 2U);
   EXPECT_EQ(worst.rows()[0][0], Cell("a2"));
   EXPECT_EQ(worst.rows()[1][0], Cell("a3"));
+}
+
+TEST(Validation, RowsAreStoredOnceHoweverOftenTheyArePut) {
+  const ScratchDirectory scratch;
+  Result<Store> opened = Store::open(scratch.file("v.db"));
+  ASSERT_TRUE(opened);
+  Store& store = *opened;
+  ValidationRow row;
+  row.dataset = "d";
+  row.line = 1;
+  row.code = "c";
+  row.run = "A-1";
+  row.group = "A";
+  row.split = "test";
+  row.measured_step_time_s = 2;
+  row.predicted_step_time_s = 2.5;
+  row.feasible = true;
+  row.assumptions = {"dp=2: not stated"};
+  ValidationRow refused;
+  refused.dataset = "d";
+  refused.line = 2;
+  refused.code = "c";
+  refused.run = "A-2";
+  refused.split = "calibrate";
+  refused.reason = "unknown model";
+  const std::vector<ValidationRow> rows = {row, refused};
+  ASSERT_TRUE(store.put_validations(rows));
+  ASSERT_TRUE(store.put_validations(rows));
+  const Result<Table> table = store.table("validations");
+  ASSERT_TRUE(table);
+  ASSERT_EQ(table->rows().size(), 2u);
+  EXPECT_EQ(table->rows()[0][9], Cell(0.25));  // step_time_error
+  EXPECT_EQ(table->rows()[0][17], Cell("[\"dp=2: not stated\"]"));
+  EXPECT_EQ(table->rows()[1][18], Cell("unknown model"));
+  // Without a prediction there is a reason.
+  refused.reason.clear();
+  EXPECT_FALSE(store.put_validations({&refused, 1}));
 }
 
 }  // namespace

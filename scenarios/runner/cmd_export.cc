@@ -121,7 +121,9 @@ Result<CommandResult> run(const Arguments& arguments, const Console&) {
 CommandRow export_command() {
   Syntax syntax{
       .command = "export",
-      .positional = "runs|improvements|plans|references|executions|executed_tasks|plan|trace",
+      .positional =
+          "runs|improvements|plans|references|executions|executed_tasks|"
+          "validations|plan|trace",
       .min_positional = 1,
       .max_positional = 1,
       .options = {{"db", "FILE", "the database"},

@@ -62,6 +62,7 @@ CommandRow screen_command();
 CommandRow search_command();
 CommandRow simulate_command();
 CommandRow solve_command();
+CommandRow validate_command();
 
 std::vector<CommandRow> command_table();  // sorted by name
 

@@ -23,6 +23,7 @@ inline constexpr ScenarioKind kCollectiveProfileFiles{"collective profile", "pro
                                                       ".toml"};
 inline constexpr ScenarioKind kKernelProfileFiles{"kernel profile", "profiles/kernel_profiles",
                                                   ".toml"};
+inline constexpr ScenarioKind kRunTables{"table of runs", "validation", ".csv"};
 inline constexpr ScenarioKind kExperimentFiles{"experiment", "experiments", ".toml"};
 
 class ScenarioFolder {

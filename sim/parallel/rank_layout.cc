@@ -1,6 +1,7 @@
 #include "sim/parallel/rank_layout.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace soapbox {
 
@@ -17,6 +18,19 @@ GroupShape strided_group(int64_t count, int64_t stride, int64_t devices_per_node
   shape.nodes = (count + shape.ranks_per_node - 1) / shape.ranks_per_node;
   shape.groups_per_node = std::max<int64_t>(1, devices_per_node / shape.ranks_per_node);
   return shape;
+}
+
+GroupShape stage_pair(int64_t from, int64_t to, int64_t ranks, int64_t devices_per_node) {
+  int64_t apart = 0;
+  for (int64_t rank = 0; rank < ranks; ++rank) {
+    const int64_t sender = (from * ranks + rank) / devices_per_node;
+    const int64_t receiver = (to * ranks + rank) / devices_per_node;
+    apart = std::max(apart, std::abs(receiver - sender));
+  }
+  if (apart == 0) {
+    return {.ranks_per_node = 2, .groups_per_node = std::max<int64_t>(1, devices_per_node / 2)};
+  }
+  return {.nodes = 2, .groups_per_node = std::min(ranks, devices_per_node), .node_stride = apart};
 }
 
 GroupShape RankLayout::shape(RankGroup group) const {

@@ -17,6 +17,10 @@ namespace soapbox {
 // the same at the same time.
 GroupShape strided_group(int64_t count, int64_t stride, int64_t devices_per_node);
 
+// A rank of one stage and its counterpart of another, in stages of `ranks`: of all such pairs,
+// which meet at the same time, the one that is furthest apart.
+GroupShape stage_pair(int64_t from, int64_t to, int64_t ranks, int64_t devices_per_node);
+
 class RankLayout {
  public:
   RankLayout(const LayerStrategy& strategy, int64_t devices_per_node)

@@ -84,11 +84,10 @@ Duration send_time(const StageCosts& costs, int32_t position, int32_t from, int3
   const LayerStrategy& strategy = costs.plan.strategy(layer);
   const int64_t bytes = costs.work[layer].output_bytes;
   const RankLayout layout = costs.layout(layer);
-  const int64_t distance = int64_t{std::abs(to - from)} * layout.rank_count();
   const bool cut = strategy.tensor_parallel > 1 && !strategy.sequence_parallel;
   const int64_t part = cut ? bytes / strategy.tensor_parallel : bytes;
   Duration time = collective(costs.problem, CollectiveOp::kSendRecv, part,
-                             strided_group(2, distance, costs.devices_per_node));
+                             stage_pair(from, to, layout.rank_count(), costs.devices_per_node));
   if (cut) {
     time += collective(costs.problem, CollectiveOp::kAllGather, bytes,
                        layout.shape(RankGroup::kTensor));
@@ -144,9 +143,9 @@ Duration tied_time(const StageCosts& costs) {
   const LayerStrategy& strategy = costs.plan.strategy(model.layers.size() - 1);
   const int64_t bytes = head.vocab * head.hidden / strategy.tensor_parallel *
                         size_bytes(costs.plan.precision.gradients);
-  const int64_t distance = int64_t{stages - 1} * costs.layout(model.layers.size() - 1).rank_count();
+  const int64_t ranks = costs.layout(model.layers.size() - 1).rank_count();
   return collective(costs.problem, CollectiveOp::kAllReduce, bytes,
-                    strided_group(2, distance, costs.devices_per_node));
+                    stage_pair(0, stages - 1, ranks, costs.devices_per_node));
 }
 
 }  // namespace

@@ -1,0 +1,216 @@
+#include "scenarios/runner/run_predictor.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+
+#include "scenarios/runner/cluster_file.h"
+#include "scenarios/runner/cluster_of_run.h"
+#include "scenarios/runner/code_fingerprint.h"
+#include "scenarios/runner/collective_profile_file.h"
+#include "scenarios/runner/kernel_profile_file.h"
+#include "scenarios/runner/model_of_run.h"
+#include "scenarios/runner/plan_of_run.h"
+#include "scenarios/runner/text_file.h"
+#include "sim/parallel/simulate_parallel.h"
+
+namespace soapbox::runner {
+namespace {
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+struct Simulated {
+  ParallelRun run;
+  Bytes peak;  // on the fullest device
+  bool fits = false;
+};
+
+Simulated simulate_run(const ParallelProblem& problem, const ParallelPlan& plan, Bytes available) {
+  Simulated simulated{
+      simulate_parallel(problem, plan, {.fold = true, .check_memory = false}), {}, false};
+  const std::vector<StageMemory>& memory = simulated.run.memory;
+  simulated.peak = memory[fullest_stage(memory)].peak.total();
+  simulated.fits = simulated.peak <= available;
+  return simulated;
+}
+
+// The least recomputation that fits, for runs that do not say what they recompute: they ran.
+Simulated choose_recompute(const ParallelProblem& problem, ParallelPlan& plan, Bytes available,
+                           Assumptions& assumptions) {
+  Simulated best;
+  for (const Recompute recompute : {Recompute::kNone, Recompute::kSelective, Recompute::kFull}) {
+    for (LayerStrategy& strategy : plan.strategies) strategy.recompute = recompute;
+    best = simulate_run(problem, plan, available);
+    if (best.fits) break;
+  }
+  assumptions.add("recompute", to_string(plan.strategies.front().recompute),
+                  best.fits ? "not stated, the least that fits" : "not stated, and nothing fits");
+  return best;
+}
+
+// When the last task but the optimiser's ends.
+Duration without_optimizer(const ParallelRun& run) {
+  SimTime last;
+  for (size_t i = 0; i < run.lowered.tasks.size(); ++i) {
+    const TaskId task(static_cast<uint32_t>(i));
+    if (run.lowered.tasks[task].kind == ParallelTaskKind::kOptimizer) continue;
+    last = std::max(last, run.timeline.end[task]);
+  }
+  return last - SimTime();
+}
+
+// Hardware that was not measured, and the nearest one that was: what is fitted is relative to the
+// datasheet.
+struct StandIn {
+  std::string_view hardware;
+  std::string_view measured;
+};
+constexpr std::array kStandIns = {
+    StandIn{"B300-SXM-288GB", "B200-SXM-180GB"},
+    StandIn{"GB300-GPU-288GB", "GB200-GPU-186GB"},
+};
+
+Result<KernelCosts> kernel_costs(const Hardware& hardware,
+                                 const std::map<std::string, KernelProfile>& profiles,
+                                 Assumptions& assumptions) {
+  std::string_view measured = hardware.name;
+  for (const StandIn& stand_in : kStandIns) {
+    if (stand_in.hardware == hardware.name) measured = stand_in.measured;
+  }
+  const auto found = profiles.find(std::string(measured));
+  if (found == profiles.end()) {
+    assumptions.add("kernels", "datasheet", str_cat("no kernels of ", hardware.name, " are known"));
+    return KernelCosts::make(hardware, nullptr);
+  }
+  if (measured == hardware.name) return KernelCosts::make(hardware, &found->second);
+  assumptions.add("kernels", measured, str_cat("no kernels of ", hardware.name, " are known"));
+  KernelProfile profile = found->second;
+  profile.hardware = hardware.name;
+  return KernelCosts::make(hardware, &profile);
+}
+
+std::string factors_path(const ScenarioFolder& scenarios) {
+  return scenarios.root() + "/profiles/run_factors.csv";
+}
+
+// Over the code, the catalogue, the profiles and the clusters: what a prediction depends on beside
+// its row.
+Result<std::string> data_fingerprint(const ScenarioFolder& scenarios) {
+  std::vector<std::string> paths = {scenarios.hardware_catalogue(), factors_path(scenarios)};
+  for (const std::string_view folder : {"kernel_profiles", "collectives"}) {
+    const std::filesystem::path root = scenarios.root() + "/profiles/" + std::string(folder);
+    for (const auto& entry : std::filesystem::directory_iterator(root)) {
+      if (entry.path().extension() == ".toml") paths.push_back(entry.path().string());
+    }
+  }
+  std::sort(paths.begin(), paths.end());
+  for (const std::string& cluster : scenarios.names(kClusterFiles)) {
+    const Result<std::string> path = scenarios.path(kClusterFiles, cluster);
+    if (!path) return path.error();
+    paths.push_back(*path);
+  }
+  uint64_t hash = hash_bytes(code_fingerprint());
+  for (const std::string& path : paths) {
+    const Result<std::string> text = read_text_file(path);
+    if (!text) return text.error();
+    hash = hash_bytes(*text, hash);
+  }
+  return hex(hash);
+}
+
+std::string gibibytes_text(Bytes bytes) {
+  return str_cat(std::round(bytes.as_double() / double(gibibytes(1).count()) * 10) / 10, " GiB");
+}
+
+}  // namespace
+
+Result<RunPredictor> RunPredictor::make(const ScenarioFolder& scenarios) {
+  Result<HardwareCatalogue> catalogue = HardwareCatalogue::read(scenarios.hardware_catalogue());
+  if (!catalogue) return catalogue.error();
+  const Result<std::string> data = data_fingerprint(scenarios);
+  if (!data) return data.error();
+  Result<std::map<std::string, KernelProfile>> kernels =
+      read_kernel_profiles(scenarios.root() + "/profiles/kernel_profiles");
+  if (!kernels) return kernels.error();
+  Result<RunFactorTable> factors = RunFactorTable::read(factors_path(scenarios));
+  if (!factors) return factors.error();
+  return RunPredictor(scenarios, *std::move(catalogue), *std::move(kernels), *std::move(factors),
+                      *data);
+}
+
+RunPrediction RunPredictor::predict(const MeasuredRun& run) const {
+  std::vector<std::string> said;
+  Result<RunPrediction> prediction = try_predict(run, said);
+  if (prediction) return *std::move(prediction);
+  RunPrediction refused;
+  refused.assumptions = std::move(said);
+  refused.reason = prediction.error().to_string();
+  return refused;
+}
+
+Result<RunPrediction> RunPredictor::try_predict(const MeasuredRun& run,
+                                                std::vector<std::string>& said) const {
+  if (run.bad_cell) return *run.bad_cell;
+  Assumptions assumptions;
+  const auto keep = [&](const Error& error) {
+    said = assumptions.list();
+    return error;
+  };
+  const Result<Transformer> model = model_of_run(run, assumptions);
+  if (!model) return keep(model.error());
+  const Result<ClusterDescription> description =
+      cluster_of_run(run, scenarios_, catalogue_, assumptions);
+  if (!description) return keep(description.error());
+  Result<RunPlan> planned =
+      plan_of_run(run, *model, static_cast<int64_t>(description->nodes.front().gpus), assumptions);
+  if (!planned) return keep(planned.error());
+  const Result<Cluster> cluster = make_cluster(*description, static_cast<size_t>(planned->devices));
+  if (!cluster) return keep(cluster.error());
+  const Status sound = check_parallel_plan(*model, planned->plan, cluster->device_count());
+  if (!sound) return keep(sound.error());
+  const Hardware& hardware = cluster->hardware()[HardwareId(0)];
+  Result<KernelCosts> kernel = kernel_costs(hardware, kernels_, assumptions);
+  if (!kernel) return keep(kernel.error());
+  IdVector<HardwareId, KernelCosts> kernels;
+  kernels.push_back(*std::move(kernel));
+  const Result<GroupCosts> groups = load_group_costs(scenarios_, *cluster);
+  if (!groups) return keep(groups.error());
+  const ParallelProblem problem{*model, *cluster, kernels, *groups, factors_.of(hardware.name)};
+
+  const Bytes available = std::max(hardware.memory - problem.factors.reserved, Bytes(0));
+  Simulated simulated = planned->recompute_is_open
+                            ? choose_recompute(problem, planned->plan, available, assumptions)
+                            : simulate_run(problem, planned->plan, available);
+  const Report* report = std::get_if<Report>(&simulated.run.outcome);
+  if (report == nullptr) {
+    const auto& stuck = std::get<Infeasible>(simulated.run.outcome);
+    return keep(
+        Error{ErrorCode::kInfeasible, str_cat("the plan cannot run: ", stuck.component), {}});
+  }
+  RunPrediction prediction;
+  prediction.step_time = report->iteration_time;
+  prediction.low = report->low;
+  prediction.high = report->high;
+  if (contains(run.notes, "no optimizer step")) {
+    const Duration update = report->iteration_time - without_optimizer(simulated.run);
+    prediction.step_time = *prediction.step_time - update;
+    prediction.low = std::max(prediction.low - update, Duration());
+    prediction.high = prediction.high - update;
+  }
+  prediction.peak_memory = simulated.peak;
+  if (contains(run.notes, "(last) rank")) {
+    prediction.peak_memory = simulated.run.memory.back().peak.total();
+  }
+  prediction.feasible = simulated.fits;
+  if (!simulated.fits) {
+    prediction.reason = str_cat("out of memory: needs ", gibibytes_text(simulated.peak), " of ",
+                                gibibytes_text(available));
+  }
+  prediction.assumptions = assumptions.list();
+  return prediction;
+}
+
+}  // namespace soapbox::runner
