@@ -18,4 +18,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   endforeach()
   add_library(soapbox_headers OBJECT ${sources})
   target_link_libraries(soapbox_headers PRIVATE soapbox_flags)
+  # As the test programs have it: headers for tests may name files of the tree.
+  target_compile_definitions(soapbox_headers PRIVATE SOAPBOX_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                             SOAPBOX_BINARY_DIR="${CMAKE_BINARY_DIR}")
 endif()

@@ -5,6 +5,7 @@
 #include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/model_file.h"
 #include "scenarios/runner/problem.h"
+#include "scenarios/runner/run_factors_file.h"
 
 namespace soapbox::runner {
 
@@ -27,13 +28,13 @@ Result<ParallelProblemSpec> read_parallel_problem_options(const Arguments& argum
 
 LoadedParallelProblem::LoadedParallelProblem(LoadedTransformer model, Cluster cluster,
                                              IdVector<HardwareId, KernelCosts> kernels,
-                                             GroupCosts groups)
+                                             GroupCosts groups, const RunFactors& factors)
     : model_(std::move(model.model)),
       notes_(std::move(model.notes)),
       cluster_(std::move(cluster)),
       kernels_(std::move(kernels)),
       groups_(std::move(groups)),
-      problem_{model_, cluster_, kernels_, groups_, {}} {}
+      problem_{model_, cluster_, kernels_, groups_, factors} {}
 
 Result<std::unique_ptr<const LoadedParallelProblem>> LoadedParallelProblem::load(
     const ScenarioFolder& scenarios, const ParallelProblemSpec& spec) {
@@ -52,8 +53,11 @@ Result<std::unique_ptr<const LoadedParallelProblem>> LoadedParallelProblem::load
   if (!kernels) return kernels.error();
   Result<GroupCosts> groups = load_group_costs(scenarios, *cluster);
   if (!groups) return groups.error();
+  const Result<RunFactorTable> factors = RunFactorTable::read(scenarios.run_factors());
+  if (!factors) return factors.error();
+  const RunFactors& own = factors->of(cluster->hardware()[HardwareId(0)].name);
   return std::unique_ptr<const LoadedParallelProblem>(new LoadedParallelProblem(
-      *std::move(model), *std::move(cluster), *std::move(kernels), *std::move(groups)));
+      *std::move(model), *std::move(cluster), *std::move(kernels), *std::move(groups), own));
 }
 
 }  // namespace soapbox::runner

@@ -36,7 +36,8 @@ class LoadedParallelProblem {
 
  private:
   LoadedParallelProblem(LoadedTransformer model, Cluster cluster,
-                        IdVector<HardwareId, KernelCosts> kernels, GroupCosts groups);
+                        IdVector<HardwareId, KernelCosts> kernels, GroupCosts groups,
+                        const RunFactors& factors);
   Transformer model_;
   std::vector<std::string> notes_;
   Cluster cluster_;

@@ -92,14 +92,10 @@ Result<KernelCosts> kernel_costs(const Hardware& hardware,
   return KernelCosts::make(hardware, &profile);
 }
 
-std::string factors_path(const ScenarioFolder& scenarios) {
-  return scenarios.root() + "/profiles/run_factors.csv";
-}
-
 // Over the code, the catalogue, the profiles and the clusters: what a prediction depends on beside
 // its row.
 Result<std::string> data_fingerprint(const ScenarioFolder& scenarios) {
-  std::vector<std::string> paths = {scenarios.hardware_catalogue(), factors_path(scenarios)};
+  std::vector<std::string> paths = {scenarios.hardware_catalogue(), scenarios.run_factors()};
   for (const std::string_view folder : {"kernel_profiles", "collectives"}) {
     const std::filesystem::path root = scenarios.root() + "/profiles/" + std::string(folder);
     for (const auto& entry : std::filesystem::directory_iterator(root)) {
@@ -135,7 +131,7 @@ Result<RunPredictor> RunPredictor::make(const ScenarioFolder& scenarios) {
   Result<std::map<std::string, KernelProfile>> kernels =
       read_kernel_profiles(scenarios.root() + "/profiles/kernel_profiles");
   if (!kernels) return kernels.error();
-  Result<RunFactorTable> factors = RunFactorTable::read(factors_path(scenarios));
+  Result<RunFactorTable> factors = RunFactorTable::read(scenarios.run_factors());
   if (!factors) return factors.error();
   return RunPredictor(scenarios, *std::move(catalogue), *std::move(kernels), *std::move(factors),
                       *data);

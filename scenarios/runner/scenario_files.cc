@@ -39,6 +39,10 @@ Result<ScenarioFolder> ScenarioFolder::find(const Places& places) {
                {}};
 }
 
+std::string ScenarioFolder::run_factors() const {
+  return root_ + "/profiles/run_factors.csv";
+}
+
 std::string ScenarioFolder::hardware_catalogue() const {
   return (fs::path(root_) / "hardware" / "hardware.csv").string();
 }

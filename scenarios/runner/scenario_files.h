@@ -43,6 +43,7 @@ class ScenarioFolder {
 
   const std::string& root() const { return root_; }
   std::string hardware_catalogue() const;
+  std::string run_factors() const;  // run_factors_file.h
   // In alphabetical order; empty where there is no such folder.
   std::vector<std::string> names(const ScenarioKind& kind) const;
   // A text with a slash or the extension is a path, anything else the name of a file of this kind.
