@@ -9,6 +9,7 @@
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
+#include "strategies/miqp/milp.h"
 #include "strategies/miqp/solve.h"
 
 namespace soapbox::runner {
@@ -110,6 +111,19 @@ Result<miqp::Instance> load_instance(const std::string& path) {
   return instance;
 }
 
+// The linear model for other solvers, in the input's own unit of time.
+Status write_models(const Arguments& arguments, const miqp::Instance& instance) {
+  for (const auto& [option, text] :
+       {std::pair("write-lp", &miqp::to_lp), std::pair("write-mps", &miqp::to_mps)}) {
+    const std::optional<std::string> path = arguments.text(option);
+    if (!path) continue;
+    const miqp::MilpModel model =
+        miqp::build_milp(instance, miqp::MilpForm::kFlow, std::pow(10.0, instance.time_exponent));
+    if (Status status = write_file(*path, text(model)); !status) return status;
+  }
+  return ok();
+}
+
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();
@@ -120,6 +134,7 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (!solver) return usage_error(solver.error().message);
   const Result<miqp::Instance> instance = load_instance(arguments.positional()[0]);
   if (!instance) return instance.error();
+  if (Status status = write_models(arguments, *instance); !status) return status.error();
   miqp::SolveOptions options;
   options.time_limit_s = *limit;
   const miqp::Solution solution = (*solver)->solve(*instance, options);
@@ -152,6 +167,9 @@ CommandRow solve_command() {
                              {"time-limit", "SECONDS",
                               "CPU time, after which the best plan and a bound that holds are "
                               "printed"},
+                             {"write-lp", "FILE",
+                              "also write the program, linearised, for other solvers: CPLEX LP"},
+                             {"write-mps", "FILE", "the same as free MPS"},
                              format_option()},
                  .details = kInstanceKeys},
           run};

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/instance_file.h"
@@ -130,6 +132,22 @@ TEST(InstanceFile, KnowsLinesAndColumns) {
                  '\n') +
       1;
   EXPECT_THAT(message(text), HasSubstr("in.json:" + std::to_string(line) + ":12: stages: '-2'"));
+}
+
+TEST(SolveCommand, WritesTheLinearModel) {
+  const ProgramFolder folder;
+  const Ran ran =
+      solve(folder, two_layers(2, 4),
+            {"--write-lp", folder.path("model.lp"), "--write-mps", folder.path("model.mps")});
+  ASSERT_EQ(ran.exit_code, 0) << ran.messages;
+  const auto text_of = [&folder](const char* name) {
+    std::stringstream text;
+    text << std::ifstream(folder.path(name)).rdbuf();
+    return text.str();
+  };
+  EXPECT_THAT(text_of("model.lp"), HasSubstr("Minimize"));
+  EXPECT_THAT(text_of("model.lp"), HasSubstr("+ 0.3 y_0_0_0"));
+  EXPECT_THAT(text_of("model.mps"), HasSubstr("ENDATA"));
 }
 
 TEST(SolveCommand, RefusesWrongUsage) {
