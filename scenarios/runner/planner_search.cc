@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/cluster_file.h"
+#include "scenarios/runner/collective_profile_file.h"
 #include "scenarios/runner/galvatron_files.h"
 #include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/output_file.h"
@@ -298,9 +299,10 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
   }
   const auto kernels = cluster_kernel_costs(*scenarios, *cluster);
   if (!kernels) return kernels.error();
+  const Result<GroupCosts> groups = load_group_costs(*scenarios, *cluster);
+  if (!groups) return groups.error();
   PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster), {}, {}, {}};
-  const GroupCosts groups = GroupCosts::make(outcome.cluster, nullptr);
-  const ParallelProblem problem{outcome.model, outcome.cluster, *kernels, groups, spec.factors};
+  const ParallelProblem problem{outcome.model, outcome.cluster, *kernels, *groups, spec.factors};
   const uniap::TransformerCosts costs(problem, spec.costs);
   outcome.unified = uniap::unified_search({.costs = costs,
                                            .options = spec.tables,
