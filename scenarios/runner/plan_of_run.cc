@@ -43,6 +43,14 @@ bool is_recent(std::string_view gpu) {
   return true;
 }
 
+bool is_later_than_ampere(std::string_view gpu) {
+  const std::string text = lower_case(gpu);
+  for (const std::string_view ampere : {"a100", "a800", "ampere", "a10", "a6000", "3090"}) {
+    if (contains(text, ampere)) return false;
+  }
+  return is_recent(gpu);
+}
+
 struct Degrees {
   int64_t tensor = 1;
   int64_t pipeline = 1;
@@ -157,22 +165,28 @@ void set_sharding(const MeasuredRun& run, int64_t gpus_per_node, LayerStrategy& 
   }
 }
 
-bool set_recompute(const MeasuredRun& run, LayerStrategy& strategy, Assumptions& assumptions) {
+// Gives what may be recomputed where the run does not say. Frameworks recompute nothing unless
+// told; the tuned recipes of later GPUs are told where they must, and where attention is not fused,
+// its scores are what is dropped first.
+Recompute set_recompute(const MeasuredRun& run, bool fused_attention, LayerStrategy& strategy,
+                        Assumptions& assumptions) {
   const std::string text = lower_case(run.recompute);
+  if (contains(text, "some blocks")) return Recompute::kFull;
+  if (text.empty() && is_later_than_ampere(run.gpu)) return Recompute::kFull;
+  if (text.empty() && !fused_attention) return Recompute::kSelective;
   if (text.starts_with("full")) {
     strategy.recompute = Recompute::kFull;
   } else if (text.starts_with("selective")) {
     strategy.recompute = Recompute::kSelective;
-    if (text != "selective") assumptions.add("recompute", "selective", "the nearest that is known");
   } else if (contains(text, "except_mlp")) {
     strategy.recompute = Recompute::kFull;
     assumptions.add("recompute", "full", "the nearest to what is stated");
   } else if (text.empty()) {
-    return true;
+    assumptions.add("recompute", "none", "not stated, as frameworks do unless told");
   } else if (text != "none" && text != "no") {
     assumptions.add("recompute", "none", str_cat("'", shown(run.recompute), "' is not understood"));
   }
-  return false;
+  return Recompute::kNone;
 }
 
 Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
@@ -218,7 +232,11 @@ bool fused_attention(const MeasuredRun& run, DataType compute, Assumptions& assu
   const std::string text = lower_case(run.flash_attention);
   if (text.starts_with("yes") || text == "true" || text == "1") return true;
   if (text == "no" || text == "false" || text == "0") return false;
-  const bool fused = is_recent(run.gpu) && compute != DataType::kFp32;
+  // Ampere's frameworks began without it; long samples do not fit otherwise.
+  constexpr int64_t kLongSample = 4096;
+  const bool fused =
+      compute != DataType::kFp32 && (is_later_than_ampere(run.gpu) ||
+                                     (is_recent(run.gpu) && run.seq_len.value_or(0) > kLongSample));
   assumptions.add("flash_attention", fused ? "yes" : "no", "not stated, usual for the GPU");
   return fused;
 }
@@ -424,9 +442,9 @@ Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, in
   strategy.expert_parallel = static_cast<int32_t>(expert_degree(run, model, *degrees, assumptions));
   strategy.sequence_parallel = sequence_parallel(run, *degrees, assumptions);
   set_sharding(run, gpus_per_node, strategy, assumptions);
-  result.recompute_is_open = set_recompute(run, strategy, assumptions);
   plan.precision = precision_of(run, assumptions);
   plan.flash_attention = fused_attention(run, plan.precision.compute, assumptions);
+  result.recompute_up_to = set_recompute(run, plan.flash_attention, strategy, assumptions);
   set_dense_blocks(model, plan);
   const Status schedule = set_schedule(run, model, plan, assumptions);
   if (!schedule) return schedule.error();

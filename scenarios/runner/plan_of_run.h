@@ -12,9 +12,9 @@ struct RunPlan {
   ParallelPlan plan;
   int64_t global_batch = 0;  // samples of one iteration
   int64_t devices = 0;       // that the plan uses
-  // The run does not say what it recomputes: the plan has none of it, and more may be assumed where
-  // it does not fit.
-  bool recompute_is_open = false;
+  // Where the run does not say what it recomputes: the plan has none of it, and so much may be
+  // assumed where that does not fit.
+  Recompute recompute_up_to = Recompute::kNone;
 };
 
 // `gpus_per_node`: of the run's cluster.

@@ -64,7 +64,7 @@ TEST(PlanOfRun, DegreesBatchAndScheduleAreThoseOfTheRun) {
   EXPECT_EQ(plan.microbatches, 16);
   EXPECT_EQ(plan.precision.compute, DataType::kFp16);
   EXPECT_EQ(got.plan.global_batch, 64);
-  EXPECT_FALSE(got.plan.recompute_is_open);
+  EXPECT_EQ(got.plan.recompute_up_to, Recompute::kNone);
 }
 
 TEST(PlanOfRun, EmptyCellsAreDerivedOrAssumedAloud) {
@@ -73,15 +73,34 @@ TEST(PlanOfRun, EmptyCellsAreDerivedOrAssumedAloud) {
   run.global_batch = 64;
   run.grad_accum = 4;
   run.recompute = "";
+  run.gpu = "H100-SXM";
   const Answer got = answer(run);
   ASSERT_EQ(got.reason, "");
   EXPECT_EQ(got.plan.plan.strategies.front().data_parallel, 8);
   EXPECT_EQ(got.plan.plan.microbatch, 2);
-  EXPECT_TRUE(got.plan.recompute_is_open);
+  EXPECT_EQ(got.plan.recompute_up_to, Recompute::kFull);
   EXPECT_THAT(got.assumptions, Contains("dp=8: not stated, by the number of GPUs"));
   EXPECT_THAT(got.assumptions, Contains("pp=1: not stated"));
   EXPECT_THAT(got.assumptions,
               Contains("micro_batch=2: not stated, global_batch / (dp x grad_accum)"));
+}
+
+TEST(PlanOfRun, WhatAmpereRunsDoNotSayIsAsFrameworksWereThen) {
+  MeasuredRun run = gpt(8);
+  run.tp = 8;
+  run.recompute = "";
+  run.flash_attention = "";
+  run.seq_len = 1024;
+  const Answer brief = answer(run);
+  EXPECT_EQ(brief.plan.recompute_up_to, Recompute::kSelective);
+  EXPECT_FALSE(brief.plan.plan.flash_attention);
+  run.seq_len = 32768;
+  EXPECT_TRUE(answer(run).plan.plan.flash_attention);
+  EXPECT_EQ(answer(run).plan.recompute_up_to, Recompute::kNone);
+  run.gpu = "H100-SXM";
+  run.seq_len = 1024;
+  EXPECT_TRUE(answer(run).plan.plan.flash_attention);
+  EXPECT_EQ(answer(run).plan.recompute_up_to, Recompute::kFull);
 }
 
 TEST(PlanOfRun, ShardingIsReadAsTablesWriteIt) {

@@ -26,29 +26,47 @@ struct Simulated {
   ParallelRun run;
   Bytes peak;  // on the fullest device
   bool fits = false;
+  // Where some of the layers are recomputed: which share, and the time with all of them.
+  double recomputed = 0;
+  std::optional<Duration> all_recomputed;
 };
 
-Simulated simulate_run(const ParallelProblem& problem, const ParallelPlan& plan, Bytes available) {
-  Simulated simulated{
-      simulate_parallel(problem, plan, {.fold = true, .check_memory = false}), {}, false};
-  const std::vector<StageMemory>& memory = simulated.run.memory;
-  simulated.peak = memory[fullest_stage(memory)].peak.total();
+Simulated simulate_run(const ParallelProblem& problem, const ParallelPlan& plan, Bytes available,
+                       bool with_optimizer) {
+  Simulated simulated;
+  simulated.run = simulate_parallel(problem, plan, {.fold = true, .check_memory = false});
+  for (StageMemory& stage : simulated.run.memory) {
+    if (!with_optimizer) stage.peak.optimizer = Bytes();
+    simulated.peak = std::max(simulated.peak, stage.peak.total());
+  }
   simulated.fits = simulated.peak <= available;
   return simulated;
 }
 
-// The least recomputation that fits, for runs that do not say what they recompute: they ran.
-Simulated choose_recompute(const ParallelProblem& problem, ParallelPlan& plan, Bytes available,
-                           Assumptions& assumptions) {
-  Simulated best;
-  for (const Recompute recompute : {Recompute::kNone, Recompute::kSelective, Recompute::kFull}) {
-    for (LayerStrategy& strategy : plan.strategies) strategy.recompute = recompute;
-    best = simulate_run(problem, plan, available);
-    if (best.fits) break;
+// For runs that do not say what they recompute, and ran: as many layers as it takes to fit. Time
+// and memory lie between those of none and all.
+void recompute_what_it_takes(const ParallelProblem& problem, ParallelPlan plan, Recompute up_to,
+                             Bytes available, bool with_optimizer, Simulated& none,
+                             Assumptions& assumptions) {
+  if (none.fits) {
+    assumptions.add("recompute", "none", "not stated, and it fits");
+    return;
   }
-  assumptions.add("recompute", to_string(plan.strategies.front().recompute),
-                  best.fits ? "not stated, the least that fits" : "not stated, and nothing fits");
-  return best;
+  for (LayerStrategy& strategy : plan.strategies) strategy.recompute = up_to;
+  const Simulated all = simulate_run(problem, plan, available, with_optimizer);
+  const Report* report = std::get_if<Report>(&all.run.outcome);
+  if (report == nullptr || !all.fits) {
+    assumptions.add("recompute", "none", "not stated, and nothing fits");
+    return;
+  }
+  none.recomputed = (none.peak - available).as_double() / (none.peak - all.peak).as_double();
+  none.all_recomputed = report->iteration_time;
+  none.fits = true;
+  none.peak = available;
+  assumptions.add(
+      "recompute",
+      str_cat(to_string(up_to), " of ", std::ceil(none.recomputed * 100), " % of the layers"),
+      "not stated, as many as it takes to fit");
 }
 
 // When the last task but the optimiser's ends.
@@ -121,6 +139,38 @@ std::string gibibytes_text(Bytes bytes) {
   return str_cat(std::round(bytes.as_double() / double(gibibytes(1).count()) * 10) / 10, " GiB");
 }
 
+// What the run's own way of measuring makes of a simulated step.
+RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
+                            const Report& report, bool with_optimizer, Bytes available) {
+  RunPrediction prediction;
+  Duration step_time = report.iteration_time;
+  prediction.low = report.low;
+  prediction.high = report.high;
+  if (simulated.all_recomputed) {
+    const double all = simulated.all_recomputed->seconds() / report.iteration_time.seconds();
+    const double slower = 1 + simulated.recomputed * (all - 1);
+    for (Duration* time : {&step_time, &prediction.low, &prediction.high}) {
+      *time = from_seconds(time->seconds() * slower);
+    }
+  }
+  if (!with_optimizer) {
+    const Duration update = report.iteration_time - without_optimizer(simulated.run);
+    step_time = step_time - update;
+    prediction.low = std::max(prediction.low - update, Duration());
+    prediction.high = prediction.high - update;
+  }
+  prediction.step_time = step_time;
+  prediction.peak_memory = contains(run.notes, "(last) rank")
+                               ? simulated.run.memory.back().peak.total()
+                               : simulated.peak;
+  prediction.feasible = simulated.fits;
+  if (!simulated.fits) {
+    prediction.reason = str_cat("out of memory: needs ", gibibytes_text(simulated.peak), " of ",
+                                gibibytes_text(available));
+  }
+  return prediction;
+}
+
 }  // namespace
 
 Result<RunPredictor> RunPredictor::make(const ScenarioFolder& scenarios) {
@@ -177,34 +227,19 @@ Result<RunPrediction> RunPredictor::try_predict(const MeasuredRun& run,
   const ParallelProblem problem{*model, *cluster, kernels, *groups, factors_.of(hardware.name)};
 
   const Bytes available = std::max(hardware.memory - problem.factors.reserved, Bytes(0));
-  Simulated simulated = planned->recompute_is_open
-                            ? choose_recompute(problem, planned->plan, available, assumptions)
-                            : simulate_run(problem, planned->plan, available);
+  const bool with_optimizer = !contains(run.notes, "no optimizer step");
+  Simulated simulated = simulate_run(problem, planned->plan, available, with_optimizer);
+  if (planned->recompute_up_to != Recompute::kNone) {
+    recompute_what_it_takes(problem, planned->plan, planned->recompute_up_to, available,
+                            with_optimizer, simulated, assumptions);
+  }
   const Report* report = std::get_if<Report>(&simulated.run.outcome);
   if (report == nullptr) {
     const auto& stuck = std::get<Infeasible>(simulated.run.outcome);
     return keep(
         Error{ErrorCode::kInfeasible, str_cat("the plan cannot run: ", stuck.component), {}});
   }
-  RunPrediction prediction;
-  prediction.step_time = report->iteration_time;
-  prediction.low = report->low;
-  prediction.high = report->high;
-  if (contains(run.notes, "no optimizer step")) {
-    const Duration update = report->iteration_time - without_optimizer(simulated.run);
-    prediction.step_time = *prediction.step_time - update;
-    prediction.low = std::max(prediction.low - update, Duration());
-    prediction.high = prediction.high - update;
-  }
-  prediction.peak_memory = simulated.peak;
-  if (contains(run.notes, "(last) rank")) {
-    prediction.peak_memory = simulated.run.memory.back().peak.total();
-  }
-  prediction.feasible = simulated.fits;
-  if (!simulated.fits) {
-    prediction.reason = str_cat("out of memory: needs ", gibibytes_text(simulated.peak), " of ",
-                                gibibytes_text(available));
-  }
+  RunPrediction prediction = prediction_of(run, simulated, *report, with_optimizer, available);
   prediction.assumptions = assumptions.list();
   return prediction;
 }
