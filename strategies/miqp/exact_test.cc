@@ -159,6 +159,62 @@ TEST(Exact, StopsWithABoundThatHolds) {
   EXPECT_GE(stopped.objective, optimum);
 }
 
+// Eight layers of some memory on eight stages that have none: quantise() once clipped what is above
+// the limits to twice their sum, which is nothing too, and the plan "fitted".
+TEST(Exact, FitsNothingIntoNoMemory) {
+  RealInstance real;
+  real.layers = 8;
+  real.strategies = 2;
+  real.stages = 8;
+  for (uint32_t u = 0; u + 1 < real.layers; ++u) real.edges.push_back({u, u + 1});
+  real.compute.assign(real.layers * real.strategies, 1);
+  real.reshard.assign(real.edges.size() * real.strategies * real.strategies, 0);
+  real.reshard_cross = real.reshard;
+  real.memory_limit.assign(real.stages, 0);
+  real.memory_model = MemoryModel::kOneForward;
+  const std::vector<double> none(real.compute.size(), 0);
+  const std::vector<double> some(real.compute.size(), 0.25);
+  struct Case {
+    std::vector<double> memory;
+    std::vector<double> memory_per_microbatch;
+    SolveStatus status;
+  };
+  for (const Case& one :
+       {Case{some, none, SolveStatus::kInfeasible}, Case{none, some, SolveStatus::kInfeasible},
+        Case{none, none, SolveStatus::kOptimal}}) {
+    real.memory = one.memory;
+    real.memory_per_microbatch = one.memory_per_microbatch;
+    const Result<Instance> in = quantise(real);
+    ASSERT_TRUE(in) << in.error().message;
+    const Solution solution = solve_exact(*in);
+    EXPECT_EQ(solution.status, one.status);
+    EXPECT_EQ(solve_brute(*in).status, one.status);
+    expect_valid(*in, solution);
+    // The same where one layer's sentinel would take all digits of the others.
+    real.memory[0] = 1e30;
+    const Result<Instance> coarse = quantise(real);
+    ASSERT_TRUE(coarse) << coarse.error().message;
+    EXPECT_EQ(solve_exact(*coarse).status, one.status);
+  }
+}
+
+// The same in integers, at random: what the exact solver calls a plan is within every limit.
+TEST(Exact, EqualsBruteForceWithoutMemoryOnAStage) {
+  Rng rng(13);
+  for (uint64_t seed = 0; seed < rounds(100); ++seed) {
+    InstanceSpec spec = random_spec(rng, 7, 3);
+    spec.microbatches = 1;
+    spec.stages = spec.layers;
+    spec.memory_model = MemoryModel::kOneForward;
+    Instance in = random_chain(spec, seed);
+    in.memory_limit[rng.below(static_cast<uint32_t>(in.stages))] = 0;
+    for (int64_t& memory : in.memory) memory *= rng.below(2);
+    const Solution exact = solve_exact(in);
+    ASSERT_EQ(exact.status, solve_brute(in).status) << "seed " << seed;
+    expect_valid(in, exact);
+  }
+}
+
 TEST(Exact, KeepsTheCutoff) {
   InstanceSpec spec;
   spec.layers = 12;

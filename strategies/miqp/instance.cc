@@ -293,13 +293,13 @@ Result<Instance> quantise(const RealInstance& real) {
   const double most_time =
       std::min(static_cast<double>(kMostTime), static_cast<double>(kMostObjective) / c) / 2;
   in.time_exponent = exponent_for(time, most_time);
-  // What is above every limit may as well be twice the largest: sentinels like
-  // 1e30 cost no digits.
+  // What is above every limit may as well be twice their sum: sentinels like
+  // 1e30 cost no digits. Where all limits are 0, twice that would fit.
   const double limit =
       sum_of_largest(real.memory_limit, std::max<size_t>(real.memory_limit.size(), 1));
   const auto clipped = [limit](std::vector<double> table) {
     for (double& value : table) {
-      if (value > 2 * limit) value = 2 * limit;
+      if (limit > 0 && value > 2 * limit) value = 2 * limit;
     }
     return table;
   };
