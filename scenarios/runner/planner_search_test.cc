@@ -6,6 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/commands.h"
+#include "scenarios/runner/parallel_problem.h"
+#include "scenarios/runner/planner_search.h"
+#include "scenarios/runner/problem.h"
 #include "scenarios/runner/test_program.h"
 
 namespace soapbox::runner {
@@ -78,6 +81,31 @@ TEST(PlannerSearch, ThePlanIsWrittenForGalvatron) {
   EXPECT_EQ(plan.at("global_bsz"), 16);
   EXPECT_EQ(plan.at("pp_deg"), 2);
   EXPECT_EQ(plan.at("pp_division"), "16,16");  // of the 32 blocks
+}
+
+// Plans are priced as every other Transformer plan is: with the profiles fitted to the kernels and
+// the collectives of the cluster's devices.
+TEST(PlannerSearch, PlansArePricedByTheFittedProfiles) {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  ASSERT_TRUE(scenarios) << scenarios.error().message;
+  for (const char* cluster : {"dgx_v100", "dgx_a100"}) {
+    PlannerSearchSpec spec;
+    spec.method = "megatron";
+    spec.model = "bert_huge";
+    spec.cluster = cluster;
+    spec.global_batch = 32;
+    const Result<PlannerSearchOutcome> found = planner_search(spec);
+    ASSERT_TRUE(found) << found.error().message;
+    ASSERT_NE(found->report(), nullptr) << cluster;
+    const auto loaded = LoadedParallelProblem::load(
+        *scenarios, {.model = spec.model, .cluster = cluster, .devices = {}, .seq_len = {}});
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    ParallelProblem problem = (*loaded)->problem();
+    problem.factors = spec.factors;  // planners count what their formula counts
+    const Outcome again = simulate_parallel(problem, *found->plan).outcome;
+    ASSERT_TRUE(std::holds_alternative<Report>(again)) << cluster;
+    EXPECT_EQ(std::get<Report>(again).iteration_time, found->report()->iteration_time) << cluster;
+  }
 }
 
 TEST(PlannerSearch, TellsWhatIsAllowed) {
