@@ -108,7 +108,7 @@ class Reader {
     for (const auto& column : kNumbers) run.*column.field = number(run, row, column.name, false);
     for (const std::string_view name : kRequired) {
       const size_t at = *find(name);
-      if (!run.bad_cell && trimmed(csv_.text(row, at)).empty()) {
+      if (!run.bad_cell && says_nothing(trimmed(csv_.text(row, at)))) {
         run.bad_cell = csv_.error(row, at, "must not be empty");
       }
     }

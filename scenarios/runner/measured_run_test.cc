@@ -44,17 +44,18 @@ TEST(MeasuredRuns, CountsMayBeWrittenAsDecimalsAndNotKnownInWords) {
 TEST(MeasuredRuns, ABadCellIsTheRunsOwnAndNamesItsPlace) {
   const Result<MeasuredRuns> table = parse_measured_runs(
       "id,model,gpu,num_gpus,tp\nX-1,gpt,H100-SXM,8,two\nX-2,gpt,H100-SXM,8,2\nX-3,gpt,,8,2\n"
-      "X-4,gpt,H100-SXM,0,2\nX-5,gpt,H100-SXM,8,2.5\nX-6,gpt,H100-SXM,8,-2\n",
+      "X-4,gpt,H100-SXM,0,2\nX-5,gpt,H100-SXM,8,2.5\nX-6,gpt,H100-SXM,8,-2\n"
+      "X-7,gpt,H100-SXM,NaN,2\n",
       "runs.csv");
   ASSERT_TRUE(table) << table.error().to_string();
-  ASSERT_EQ(table->runs.size(), 6U);
+  ASSERT_EQ(table->runs.size(), 7U);
   ASSERT_TRUE(table->runs[0].bad_cell);
   EXPECT_EQ(table->runs[0].bad_cell->to_string(),
             "runs.csv:2:20: tp 'two': must be a positive whole number, or empty if not stated");
   EXPECT_FALSE(table->runs[1].bad_cell);
   ASSERT_TRUE(table->runs[2].bad_cell);
   EXPECT_EQ(table->runs[2].bad_cell->to_string(), "runs.csv:4:9: gpu '': must not be empty");
-  for (const size_t row : {3U, 4U, 5U}) EXPECT_TRUE(table->runs[row].bad_cell) << row;
+  for (const size_t row : {3U, 4U, 5U, 6U}) EXPECT_TRUE(table->runs[row].bad_cell) << row;
 }
 
 TEST(MeasuredRuns, AMisspeltColumnIsRefusedAndAnyOtherIsIgnoredAloud) {

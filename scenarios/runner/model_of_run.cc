@@ -221,6 +221,28 @@ Result<Transformer> build(const Sizes& sizes, const std::string&, const std::str
                            "': runs of this kind of stack are not understood"));
 }
 
+// Sizes beyond these are slips of the pen, and their products do not fit 63 bits.
+Status check_sizes(const MeasuredRun& run) {
+  struct Limit {
+    std::string_view field;
+    const std::optional<int64_t>& stated;
+    int64_t most;
+  };
+  const std::array limits = {Limit{"layers", run.layers, 20'000},
+                             Limit{"hidden", run.hidden, 1'000'000},
+                             Limit{"heads", run.heads, 100'000},
+                             Limit{"kv_heads", run.kv_heads, 100'000},
+                             Limit{"ffn_hidden", run.ffn_hidden, 10'000'000},
+                             Limit{"vocab", run.vocab, 10'000'000},
+                             Limit{"seq_len", run.seq_len, 100'000'000}};
+  for (const Limit& limit : limits) {
+    if (limit.stated.value_or(0) <= limit.most) continue;
+    return bad_input(
+        str_cat(limit.field, " ", *limit.stated, " is too large: at most ", limit.most));
+  }
+  return ok();
+}
+
 // A stated number of parameters that the stack does not have is worth knowing.
 void compare_parameters(const MeasuredRun& run, const Transformer& model,
                         Assumptions& assumptions) {
@@ -240,6 +262,8 @@ bool trains_adapters(const MeasuredRun& run) {
 }
 
 Result<Transformer> model_of_run(const MeasuredRun& run, Assumptions& assumptions) {
+  const Status sizes_are_sane = check_sizes(run);
+  if (!sizes_are_sane) return sizes_are_sane.error();
   const std::string name = normalised(run.model);
   if (begins_with_any(name, kHybrids)) {
     return bad_input(str_cat("model '", shown(run.model),

@@ -418,6 +418,39 @@ bool sequence_parallel(const MeasuredRun& run, const Degrees& degrees, Assumptio
   return split;
 }
 
+// Whether the run is of a size that a simulation is for: beyond, cells are slips of the pen.
+Status check_size(const Transformer& model, const ParallelPlan& plan) {
+  constexpr double kMostLayerPasses = 5e6;      // of one data rank in an iteration
+  constexpr double kMostFlopsPerDevice = 2e18;  // days on any device
+  constexpr double kMostTensorBytes = 1e13;
+  constexpr int64_t kMostParameters = 100'000'000'000'000;
+  const double passes = double(model.layers.size()) * double(plan.microbatches);
+  if (passes > kMostLayerPasses) {
+    return bad_input(str_cat(model.layers.size(), " layers x ", plan.microbatches,
+                             " micro-batches are too many to simulate"));
+  }
+  if (model.parameter_count() > kMostParameters) {
+    return bad_input(str_cat("a model of ", model.parameter_count(), " parameters is too large"));
+  }
+  double width = 0;
+  for (const TransformerLayer& layer : model.layers) {
+    width = std::max({width, double(layer.hidden), double(layer.vocab), double(layer.mlp.hidden)});
+  }
+  const double tokens = double(plan.microbatch) * double(model.seq_len);
+  if (tokens * width * 4 > kMostTensorBytes) {
+    return bad_input(str_cat("a micro-batch of ", plan.microbatch, " x ", model.seq_len,
+                             " tokens is too large"));
+  }
+  const double samples = double(plan.microbatch) * double(plan.microbatches);
+  const LayerStrategy& strategy = plan.strategies.front();
+  const double sharing =
+      double(strategy.tensor_parallel) * strategy.context_parallel * plan.pipeline_parallel;
+  if (model.model_flops_per_sample() * samples / sharing > kMostFlopsPerDevice) {
+    return bad_input("an iteration would take days");
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, int64_t gpus_per_node,
@@ -446,6 +479,8 @@ Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, in
   plan.flash_attention = fused_attention(run, plan.precision.compute, assumptions);
   result.recompute_up_to = set_recompute(run, plan.flash_attention, strategy, assumptions);
   set_dense_blocks(model, plan);
+  const Status size = check_size(model, plan);
+  if (!size) return size.error();
   const Status schedule = set_schedule(run, model, plan, assumptions);
   if (!schedule) return schedule.error();
   set_chunks(model, plan, assumptions);
