@@ -231,18 +231,14 @@ class Screener {
     const LayerStrategy& strategy = plan.strategies[0];
     const RankLayout layout(strategy, devices_per_node_);
     const double p = static_cast<double>(size_bytes(plan.precision.parameters));
-    const double g = static_cast<double>(size_bytes(plan.precision.gradients));
-    const double o = plan.precision.parameters == DataType::kFp32 ? 8 : 12;
-    const auto bytes_per_parameter = [&](double shards) {
-      return (strategy.zero_stage >= 3 ? p / shards : p) +
-             (strategy.zero_stage >= 2 ? g / shards : g) +
-             (strategy.zero_stage >= 1 ? o / shards : o);
+    const auto states = [&](double count, int32_t shards) {
+      return state_bytes(plan.precision, strategy.zero_stage, count, shards).total();
     };
     double most = 0;
     for (size_t i = 0; i < stages.size(); ++i) {
       const Stage& stage = stages[i];
-      double bytes = stage.dense * bytes_per_parameter(layout.replicas()) +
-                     stage.experts * bytes_per_parameter(layout.expert_replicas()) +
+      double bytes = states(stage.dense, layout.replicas()) +
+                     states(stage.experts, layout.expert_replicas()) +
                      stage.kept * in_flight(plan, static_cast<int32_t>(i));
       if (strategy.zero_stage == 3) {
         bytes += 4 * p * (sums.dense.sums[2] - sums.dense.sums[1]);
@@ -253,8 +249,7 @@ class Screener {
   }
 
   double collective(CollectiveOp op, double bytes, const GroupShape& shape) const {
-    return problem_.groups.time(op, Bytes(static_cast<int64_t>(bytes)), shape).time.seconds() *
-           problem_.factors.exchange;
+    return exchange_time(problem_.groups, problem_.factors, op, bytes, shape).seconds();
   }
 
   // Gathering parameters and reducing gradients of a stage, each once.
@@ -298,10 +293,7 @@ class Screener {
     const bool sharded = plan.strategies[0].zero_stage > 0;
     const double count = stage.dense / (sharded ? layout.replicas() : 1) +
                          stage.experts / (sharded ? layout.expert_replicas() : 1);
-    Kernel kernel;
-    kernel.kind = KernelKind::kOptimizer;
-    kernel.type = DataType::kFp32;
-    kernel.bytes = count * 30;
+    const Kernel kernel = optimizer_kernel(plan.precision, count);
     return problem_.kernels[HardwareId(0)].time(kernel).time.seconds() * problem_.factors.compute;
   }
 

@@ -216,13 +216,8 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (!format) return format.error();
   const auto count = arguments.whole_number("best", 1, kMostKept);
   if (!count) return count.error();
-  const Result<ParallelProblemSpec> spec = read_parallel_problem_options(arguments);
-  if (!spec) return spec.error();
-  const Result<ScenarioFolder> scenarios = find_scenarios();
-  if (!scenarios) return scenarios.error();
-  const auto loaded = LoadedParallelProblem::load(*scenarios, *spec);
+  const auto loaded = load_parallel_problem(arguments, console);
   if (!loaded) return loaded.error();
-  for (const std::string& note : (*loaded)->notes()) console.say(note);
   const ParallelProblem& problem = (*loaded)->problem();
   const Result<strategies::ScreenSpace> space =
       read_space(arguments, problem.model, static_cast<int64_t>(problem.cluster.device_count()));

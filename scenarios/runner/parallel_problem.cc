@@ -9,6 +9,9 @@
 
 namespace soapbox::runner {
 
+namespace {
+
+// --model, --cluster, --devices and --seq-len.
 Result<ParallelProblemSpec> read_parallel_problem_options(const Arguments& arguments) {
   ParallelProblemSpec spec;
   const Result<std::string> model = arguments.required("model");
@@ -25,6 +28,8 @@ Result<ParallelProblemSpec> read_parallel_problem_options(const Arguments& argum
   spec.seq_len = *seq_len;
   return spec;
 }
+
+}  // namespace
 
 LoadedParallelProblem::LoadedParallelProblem(LoadedTransformer model, Cluster cluster,
                                              IdVector<HardwareId, KernelCosts> kernels,
@@ -58,6 +63,18 @@ Result<std::unique_ptr<const LoadedParallelProblem>> LoadedParallelProblem::load
   const RunFactors& own = factors->of(cluster->hardware()[HardwareId(0)].name);
   return std::unique_ptr<const LoadedParallelProblem>(new LoadedParallelProblem(
       *std::move(model), *std::move(cluster), *std::move(kernels), *std::move(groups), own));
+}
+
+Result<std::unique_ptr<const LoadedParallelProblem>> load_parallel_problem(
+    const Arguments& arguments, const Console& console) {
+  const Result<ParallelProblemSpec> spec = read_parallel_problem_options(arguments);
+  if (!spec) return spec.error();
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  auto loaded = LoadedParallelProblem::load(*scenarios, *spec);
+  if (!loaded) return loaded.error();
+  for (const std::string& note : (*loaded)->notes()) console.say(note);
+  return loaded;
 }
 
 }  // namespace soapbox::runner

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/runner/commands.h"
 #include "scenarios/runner/hf_config.h"
 #include "scenarios/runner/options.h"
 #include "scenarios/runner/scenario_files.h"
@@ -22,9 +23,6 @@ struct ParallelProblemSpec {
   std::optional<int64_t> devices;  // the first so many; absent: all
   std::optional<int64_t> seq_len;  // tokens of a sample; absent: the model's own
 };
-
-// --model, --cluster, --devices and --seq-len.
-Result<ParallelProblemSpec> read_parallel_problem_options(const Arguments& arguments);
 
 class LoadedParallelProblem {
  public:
@@ -45,5 +43,9 @@ class LoadedParallelProblem {
   GroupCosts groups_;
   ParallelProblem problem_;  // refers to the members above
 };
+
+// What --model, --cluster, --devices and --seq-len mean; says the notes of the model's file.
+Result<std::unique_ptr<const LoadedParallelProblem>> load_parallel_problem(
+    const Arguments& arguments, const Console& console);
 
 }  // namespace soapbox::runner

@@ -5,6 +5,7 @@
 #include "scenarios/runner/parallel_problem.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
+#include "scenarios/runner/run_record.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -51,14 +52,7 @@ void add_times(Record& record, const Report& report, double tokens_per_sample) {
   record.add("bubble_fraction", report.bubble_fraction);
   record.add("exposed_communication_s", report.exposed_communication.seconds());
   record.add("communication_bytes", report.communication.count());
-  record.add("compute_s_total", report.compute_total.seconds());
-  record.add("lower_bound_s", report.lower_bound.seconds());
-  record.add("lower_bound_kind", report.lower_bound_kind);
-  record.add("gap", report.gap());
-  record.add("tasks", report.tasks);
-  record.add("events", report.events);
-  record.add("trace_hash", hex(report.trace_hash));
-  record.add("provenance", report.provenance);
+  add_simulated_figures(record, report);
 }
 
 // Options of the other path, and the recipes that take them.
@@ -106,13 +100,8 @@ Result<CommandResult> run_parallel_simulation(const Arguments& arguments, const 
   if (!format) return format.error();
   const Result<bool> fold = read_fold(arguments);
   if (!fold) return fold.error();
-  const Result<ParallelProblemSpec> spec = read_parallel_problem_options(arguments);
-  if (!spec) return spec.error();
-  const Result<ScenarioFolder> scenarios = find_scenarios();
-  if (!scenarios) return scenarios.error();
-  const auto loaded = LoadedParallelProblem::load(*scenarios, *spec);
+  const auto loaded = load_parallel_problem(arguments, console);
   if (!loaded) return loaded.error();
-  for (const std::string& note : (*loaded)->notes()) console.say(note);
   const ParallelProblem& problem = (*loaded)->problem();
   const Result<ParallelPlanChoice> choice = read_parallel_plan(
       arguments, *recipe, problem.model, static_cast<int64_t>(problem.cluster.device_count()));

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/commands.h"
@@ -65,6 +66,20 @@ TEST(ParallelSimulation, PrintsWhatItPromises) {
     total += bytes.get<int64_t>();
   }
   EXPECT_EQ(record["peak_memory_bytes"], total);
+}
+
+// Without data ranks nothing but the pipeline makes a device wait: the closed form, (p - 1) of
+// (m + p - 1) passes. With them the first stage also waits for its parameters, and the others for
+// the first, which counts as bubble.
+TEST(ParallelSimulation, TheBubbleIsThatOfThePipelineAlone) {
+  std::vector<std::string> words = kGpt3;
+  *(std::find(words.begin(), words.end(), "--devices") + 1) = "32";
+  *(std::find(words.begin(), words.end(), "--global-batch") + 1) = "16";
+  // It does not fit on so few devices, and is simulated all the same.
+  const json record = json::parse(simulate(words).output);
+  EXPECT_EQ(record["dp"], 1);
+  EXPECT_EQ(record["microbatches"], 16);
+  EXPECT_NEAR(record["bubble_fraction"].get<double>(), 3.0 / 19, 0.02);
 }
 
 TEST(ParallelSimulation, FoldingGivesTheSameTimes) {

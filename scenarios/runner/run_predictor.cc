@@ -135,10 +135,6 @@ Result<std::string> data_fingerprint(const ScenarioFolder& scenarios) {
   return hex(hash);
 }
 
-std::string gibibytes_text(Bytes bytes) {
-  return str_cat(std::round(bytes.as_double() / double(gibibytes(1).count()) * 10) / 10, " GiB");
-}
-
 // What the run's own way of measuring makes of a simulated step.
 RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
                             const Report& report, bool with_optimizer, Bytes available) {

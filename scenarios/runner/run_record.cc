@@ -4,6 +4,17 @@
 
 namespace soapbox::runner {
 
+void add_simulated_figures(Record& record, const Report& report) {
+  record.add("compute_s_total", report.compute_total.seconds());
+  record.add("lower_bound_s", report.lower_bound.seconds());
+  record.add("lower_bound_kind", report.lower_bound_kind);
+  record.add("gap", report.gap());
+  record.add("tasks", report.tasks);
+  record.add("events", report.events);
+  record.add("trace_hash", hex(report.trace_hash));
+  record.add("provenance", report.provenance);
+}
+
 Record simulation_record(const LoadedProblem& loaded, const std::string& method,
                          const Execution& execution) {
   const Report& report = execution.report;
@@ -24,14 +35,7 @@ Record simulation_record(const LoadedProblem& loaded, const std::string& method,
   record.add("samples_per_s_per_device", report.samples_per_s_per_device);
   record.add("communication_bytes", report.communication.count());
   record.add("network_bytes", report.network.count());
-  record.add("compute_s_total", report.compute_total.seconds());
-  record.add("lower_bound_s", report.lower_bound.seconds());
-  record.add("lower_bound_kind", report.lower_bound_kind);
-  record.add("gap", report.gap());
-  record.add("tasks", report.tasks);
-  record.add("events", report.events);
-  record.add("trace_hash", hex(report.trace_hash));
-  record.add("provenance", report.provenance);
+  add_simulated_figures(record, report);
   return record;
 }
 

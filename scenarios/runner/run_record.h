@@ -9,6 +9,8 @@
 
 namespace soapbox::runner {
 
+// What every simulation says of itself: bounds, events, hash, provenance.
+void add_simulated_figures(Record& record, const Report& report);
 // Problem, method and report.
 Record simulation_record(const LoadedProblem& loaded, const std::string& method,
                          const Execution& execution);

@@ -3,7 +3,7 @@
 // An operator graph (graph.h) says what every tensor dimension is and may be split along; a stack
 // says only what a whole layer is, and is what pipelines, tensor parallelism and their relatives
 // cut up. Layers are stated unsharded; what one rank does of a layer under a strategy is
-// sim/cost/layer_work.h.
+// sim/parallel/layer_work.h.
 #pragma once
 
 #include <cstdint>

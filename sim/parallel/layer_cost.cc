@@ -5,10 +5,6 @@
 namespace soapbox {
 namespace {
 
-Duration scaled(Duration duration, double factor) {
-  return from_seconds(duration.seconds() * factor);
-}
-
 // Adds up the steps of a pass.
 class Pricer {
  public:
@@ -102,8 +98,7 @@ class Pricer {
 
 Duration collective(const LayerPricing& pricing, CollectiveOp op, double bytes,
                     const GroupShape& shape) {
-  const CollectiveTime time = pricing.groups.time(op, Bytes(static_cast<int64_t>(bytes)), shape);
-  return scaled(time.time, pricing.factors.exchange);
+  return exchange_time(pricing.groups, pricing.factors, op, bytes, shape);
 }
 
 // Gathering and reducing what the replicas share.
@@ -154,6 +149,11 @@ Duration PassCost::total() const {
   Duration sum = compute();
   for (const Segment& segment : segments) sum += segment.exchange;
   return sum;
+}
+
+Duration exchange_time(const GroupCosts& groups, const RunFactors& factors, CollectiveOp op,
+                       double bytes, const GroupShape& shape) {
+  return scaled(groups.time(op, Bytes(static_cast<int64_t>(bytes)), shape).time, factors.exchange);
 }
 
 LayerCost price_layer(const LayerWork& work, const LayerStrategy& strategy,

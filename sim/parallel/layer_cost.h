@@ -52,6 +52,10 @@ struct LayerPricing {
   bool split_backward = false;
 };
 
+// A collective as a step waits for it. Bytes as group_cost.h counts them.
+Duration exchange_time(const GroupCosts& groups, const RunFactors& factors, CollectiveOp op,
+                       double bytes, const GroupShape& shape);
+
 LayerCost price_layer(const LayerWork& work, const LayerStrategy& strategy,
                       const ParallelPlan& plan, const LayerPricing& pricing);
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "sim/base/check.h"
+#include "sim/simulate/blocks.h"
 
 namespace soapbox {
 namespace {
@@ -154,11 +155,6 @@ class Lowering {
       extra = Duration();
       exchange(task, layer, cost.segments[s].group, cost.segments[s].exchange);
     }
-  }
-
-  static Duration slowed(Duration duration, const Device& where) {
-    if (where.speed_factor == 1.0) return duration;
-    return from_seconds(duration.seconds() / where.speed_factor);
   }
 
   void compute(ParallelTask task, int32_t rank, Duration duration) {

@@ -21,16 +21,12 @@ States states_of(const StageCosts& costs, size_t layer) {
   const Precision& precision = costs.plan.precision;
   const RankLayout layout = costs.layout(layer);
   const double p = static_cast<double>(size_bytes(precision.parameters));
-  const double g = static_cast<double>(size_bytes(precision.gradients));
-  const double o = precision.parameters == DataType::kFp32 ? 8 : 12;
   States states;
   const auto add = [&](double count, int32_t shards) {
-    const auto share = [&](int32_t from_stage) {
-      return strategy.zero_stage >= from_stage ? count / shards : count;
-    };
-    states.parameters += share(3) * p;
-    states.gradients += share(2) * g;
-    states.optimizer += share(1) * o;
+    const StateBytes bytes = state_bytes(precision, strategy.zero_stage, count, shards);
+    states.parameters += bytes.parameters;
+    states.gradients += bytes.gradients;
+    states.optimizer += bytes.optimizer;
     if (strategy.zero_stage == 3) states.gathered += count * (p + p);
   };
   add(static_cast<double>(costs.work[layer].dense_parameters), layout.shard_count());
@@ -88,6 +84,16 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
 }
 
 }  // namespace
+
+StateBytes state_bytes(const Precision& precision, int32_t zero_stage, double count,
+                       int32_t shards) {
+  const auto share = [&](int32_t from_stage) {
+    return zero_stage >= from_stage ? count / shards : count;
+  };
+  const double optimizer = precision.parameters == DataType::kFp32 ? 8 : 12;
+  return {share(3) * static_cast<double>(size_bytes(precision.parameters)),
+          share(2) * static_cast<double>(size_bytes(precision.gradients)), share(1) * optimizer};
+}
 
 std::vector<StageMemory> memory_of(const StageCosts& costs, const PassOrder& order) {
   std::vector<StageMemory> stages;

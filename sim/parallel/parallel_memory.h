@@ -19,6 +19,17 @@
 
 namespace soapbox {
 
+// Bytes that the states of so many parameters take on one of their shards, as above; without the
+// two gathered layers.
+struct StateBytes {
+  double parameters = 0;
+  double gradients = 0;
+  double optimizer = 0;
+  double total() const { return parameters + gradients + optimizer; }
+};
+StateBytes state_bytes(const Precision& precision, int32_t zero_stage, double count,
+                       int32_t shards);
+
 // Memory of one device of a stage over the passes of its schedule.
 struct StageMemory {
   MemoryUse peak;                 // when it is most

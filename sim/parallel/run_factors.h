@@ -19,4 +19,8 @@ struct RunFactors {
   friend bool operator==(const RunFactors&, const RunFactors&) = default;
 };
 
+inline Duration scaled(Duration duration, double factor) {
+  return from_seconds(duration.seconds() * factor);
+}
+
 }  // namespace soapbox

@@ -6,13 +6,9 @@
 namespace soapbox {
 namespace {
 
-Duration scaled(Duration duration, double factor) {
-  return from_seconds(duration.seconds() * factor);
-}
-
 Duration collective(const ParallelProblem& problem, CollectiveOp op, int64_t bytes,
                     const GroupShape& shape) {
-  return scaled(problem.groups.time(op, Bytes(bytes), shape).time, problem.factors.exchange);
+  return exchange_time(problem.groups, problem.factors, op, static_cast<double>(bytes), shape);
 }
 
 // Layers that are alike under the same strategy cost the same: of 126 equal blocks, one is priced.
@@ -113,18 +109,6 @@ double updated_parameters(const StageCosts& costs, int32_t stage, const Pipeline
   return count;
 }
 
-// Adam reads the gradient, reads and writes two moments and the master weight, and writes the
-// weight that the products use.
-Kernel optimizer_kernel(const Precision& precision, double parameters) {
-  Kernel kernel;
-  kernel.kind = KernelKind::kOptimizer;
-  kernel.type = DataType::kFp32;
-  const bool master = precision.parameters != DataType::kFp32;
-  kernel.bytes = parameters * static_cast<double>(size_bytes(precision.gradients) + 6 * 4 +
-                                                  (master ? size_bytes(precision.parameters) : 0));
-  return kernel;
-}
-
 PipelineShape positions_of(const ParallelPlan& plan) {
   PipelineShape shape;
   shape.schedule = plan.schedule;
@@ -149,6 +133,16 @@ Duration tied_time(const StageCosts& costs) {
 }
 
 }  // namespace
+
+Kernel optimizer_kernel(const Precision& precision, double parameters) {
+  Kernel kernel;
+  kernel.kind = KernelKind::kOptimizer;
+  kernel.type = DataType::kFp32;
+  const bool master = precision.parameters != DataType::kFp32;
+  kernel.bytes = parameters * static_cast<double>(size_bytes(precision.gradients) + 6 * 4 +
+                                                  (master ? size_bytes(precision.parameters) : 0));
+  return kernel;
+}
 
 StageCosts::StageCosts(const ParallelProblem& problem_in, const ParallelPlan& plan_in)
     : problem(problem_in), plan(plan_in) {

@@ -26,6 +26,10 @@ struct Reshard {
   Duration backward;  // after its backward pass
 };
 
+// One update of so many parameters: Adam reads the gradient, reads and writes two moments and the
+// master weight, and writes the weight that the products use.
+Kernel optimizer_kernel(const Precision& precision, double parameters);
+
 struct StageCosts {
   StageCosts(const ParallelProblem& problem, const ParallelPlan& plan);
 

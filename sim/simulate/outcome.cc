@@ -5,14 +5,10 @@
 #include "sim/base/str.h"
 
 namespace soapbox {
-namespace {
-
 std::string gibibytes_text(Bytes bytes) {
   const double gib = bytes.as_double() / gibibytes(1).as_double();
   return str_cat(std::round(gib * 10) / 10, " GiB");
 }
-
-}  // namespace
 
 std::string describe(const Cluster& cluster, const Infeasible& reason) {
   const std::string& name = cluster.device_name(reason.device);

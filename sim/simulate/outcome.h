@@ -64,6 +64,8 @@ struct Infeasible {
   Bytes available;
 };
 
+// "76.4 GiB".
+std::string gibibytes_text(Bytes bytes);
 // "node0.gpu0 needs 91 GiB (optimizer of stage 0 most), 77 GiB are there".
 std::string describe(const Cluster& cluster, const Infeasible& reason);
 

@@ -4,15 +4,10 @@
 #include <cmath>
 
 #include "sim/base/str.h"
+#include "sim/parallel/parallel_memory.h"
 
 namespace soapbox::strategies::uniap {
 namespace {
-
-// Adam: two moments, and with 16-bit parameters a master copy; all fp32.
-constexpr int64_t kMomentBytes = 8;
-constexpr int64_t kMasterBytes = 4;
-// Read: both moments and the master weight; written: the same.
-constexpr int64_t kUpdateBytes = 6 * 4;
 
 bool is_decoder_block(const TransformerLayer& layer) {
   return layer.kind == LayerKind::kBlock && layer.cross_len > 0;
@@ -20,12 +15,6 @@ bool is_decoder_block(const TransformerLayer& layer) {
 
 bool is_hub_edge(const Edge& edge) {
   return edge.to > edge.from + 1;
-}
-
-int64_t state_bytes(const Precision& precision) {
-  const int64_t parameter = size_bytes(precision.parameters);
-  return parameter + size_bytes(precision.gradients) + kMomentBytes +
-         (parameter < 4 ? kMasterBytes : 0);
 }
 
 double activation_bytes(const Precision& precision) {
@@ -122,15 +111,8 @@ LayerSeconds TransformerCosts::seconds(size_t layer, const Strategy& s, int64_t 
                        .gradient = rank.cost.data.reduce.seconds(),
                        .gradient_each_time = s.fsdp};
   if (s.fsdp) seconds.gather_forward = seconds.gather_backward = rank.cost.data.gather.seconds();
-  Kernel update;
-  update.kind = KernelKind::kOptimizer;
-  update.type = DataType::kFp32;
-  const int64_t per_parameter = kUpdateBytes + size_bytes(options_.precision.gradients) +
-                                (options_.precision.parameters == DataType::kFp32
-                                     ? 0
-                                     : size_bytes(options_.precision.parameters));
-  update.bytes =
-      static_cast<double>(rank.work.dense_parameters * per_parameter) / (s.fsdp ? s.dp : 1);
+  const Kernel update = optimizer_kernel(
+      options_.precision, static_cast<double>(rank.work.dense_parameters) / (s.fsdp ? s.dp : 1));
   seconds.update =
       problem_.kernels[HardwareId(0)].time(update).time.seconds() * problem_.factors.compute;
   return seconds;
@@ -141,7 +123,8 @@ LayerBytes TransformerCosts::bytes(size_t layer, const Strategy& s, int64_t samp
   const LayerWork& work = rank_costs(layer, s, samples).work;
   const int64_t shards = s.fsdp ? s.dp : 1;
   const int64_t parameters = (work.dense_parameters + shards - 1) / shards;
-  return {Bytes(parameters * state_bytes(options_.precision)), Bytes(work.kept_bytes)};
+  const StateBytes states = state_bytes(options_.precision, 0, static_cast<double>(parameters), 1);
+  return {Bytes(static_cast<int64_t>(states.total())), Bytes(work.kept_bytes)};
 }
 
 Bytes TransformerCosts::memory_limit(int64_t samples, int32_t stages) const {
