@@ -98,4 +98,24 @@ std::optional<double> rank_correlation(std::span<const double> a, std::span<cons
   return covariance / std::sqrt(variance_a * variance_b);
 }
 
+std::optional<double> kendall_correlation(std::span<const double> a, std::span<const double> b) {
+  SOAPBOX_CHECK(a.size() == b.size() && a.size() >= 2, "at least two pairs are needed");
+  int64_t agreement = 0;
+  int64_t ordered_a = 0;
+  int64_t ordered_b = 0;
+  const auto order = [](double x, double y) { return (x > y) - (x < y); };
+  for (size_t i = 0; i < a.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      const int in_a = order(a[i], a[j]);
+      const int in_b = order(b[i], b[j]);
+      agreement += in_a * in_b;
+      ordered_a += in_a != 0;
+      ordered_b += in_b != 0;
+    }
+  }
+  if (ordered_a == 0 || ordered_b == 0) return std::nullopt;
+  return static_cast<double>(agreement) /
+         std::sqrt(static_cast<double>(ordered_a) * static_cast<double>(ordered_b));
+}
+
 }  // namespace soapbox::results

@@ -39,4 +39,8 @@ double shifted_geometric_mean(std::span<const double> values, double shift);
 // on both sides, at least two, all finite.
 std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b);
 
+// Kendall's tau-b: pairs that both sides order alike minus those ordered against each other, over
+// the geometric mean of the pairs that each side orders at all. O(n^2). As rank_correlation().
+std::optional<double> kendall_correlation(std::span<const double> a, std::span<const double> b);
+
 }  // namespace soapbox::results

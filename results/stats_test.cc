@@ -67,6 +67,16 @@ TEST(Stats, TiesShareTheMeanRank) {
               1e-15);
 }
 
+TEST(Stats, KendallCountsPairs) {
+  // Of ten pairs two neighbours are swapped: (9 - 1) / 10.
+  EXPECT_DOUBLE_EQ(*kendall_correlation(Values{1, 2, 3, 4, 5}, Values{1, 3, 2, 4, 5}), 0.8);
+  EXPECT_DOUBLE_EQ(*kendall_correlation(Values{1, 2, 3}, Values{9, 4, 1}), -1);
+  // One tie on the left: 5 of 6 pairs agree, 5 are ordered on the left, 6 on the right.
+  EXPECT_DOUBLE_EQ(*kendall_correlation(Values{1, 5, 5, 9}, Values{1, 2, 3, 4}),
+                   5 / std::sqrt(5.0 * 6));
+  EXPECT_EQ(kendall_correlation(Values{2, 2}, Values{1, 2}), std::nullopt);
+}
+
 TEST(Stats, AConstantSideHasNoRankCorrelation) {
   EXPECT_EQ(rank_correlation(Values{2, 2, 2}, Values{1, 2, 3}), std::nullopt);
 }

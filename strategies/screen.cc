@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "sim/base/check.h"
+#include "sim/base/divisors.h"
 
 namespace soapbox::strategies {
 namespace {
@@ -390,15 +391,6 @@ class Screener {
   ScreenOutcome outcome_;
 };
 
-template <typename T>
-std::vector<T> divisors(int64_t number) {
-  std::vector<T> result;
-  for (int64_t d = 1; d <= number; ++d) {
-    if (number % d == 0) result.push_back(static_cast<T>(d));
-  }
-  return result;
-}
-
 }  // namespace
 
 ScreenSpace ScreenSpace::all(const Transformer& model, int64_t devices, int64_t global_batch) {
@@ -413,7 +405,7 @@ ScreenSpace ScreenSpace::all(const Transformer& model, int64_t devices, int64_t 
   space.expert = with_experts == model.layers.end() ? std::vector<int32_t>{1}
                                                     : divisors<int32_t>(with_experts->mlp.experts);
   space.zero = {0, 1, 2, 3};
-  space.microbatch = divisors<int64_t>(global_batch);
+  space.microbatch = divisors(global_batch);
   space.sequence_parallel = {false, true};
   space.recompute = {Recompute::kNone, Recompute::kSelective, Recompute::kFull};
   using enum PipelineSchedule;

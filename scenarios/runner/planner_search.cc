@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/cluster_file.h"
@@ -26,15 +27,9 @@ constexpr int64_t kMostBatch = 1 << 24;
 // What a framework keeps for itself on a device, as Galvatron counts it.
 constexpr Bytes kReserved = mebibytes(1024);
 // Of the searchers that see a simulator; a planner has no use for them.
-constexpr std::array<std::string_view, 9> kSearcherOptions = {"budget",
-                                                              "seed",
-                                                              "sync",
-                                                              "simulation",
-                                                              "db",
-                                                              "network",
-                                                              "out",
-                                                              "compute-slowdown",
-                                                              "communication-slowdown"};
+constexpr std::array<std::string_view, 8> kSearcherOptions = {
+    "budget",  "sync", "simulation",       "db",
+    "network", "out",  "compute-slowdown", "communication-slowdown"};
 
 // What UniAP's evaluation used: fp32 for encoders, 16 bits for decoder-only models, whose attention
 // is fused.
@@ -177,6 +172,11 @@ Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcom
   const bool runs = report != nullptr;
   record.add("failure", runs ? results::Cell() : results::Cell(failure_text(outcome)));
   record.add("infeasible_reason", runs ? results::Cell() : results::Cell(reason_text(outcome)));
+  if (outcome.oracle) {
+    std::optional<double> chosen_s;
+    if (runs) chosen_s = report->iteration_time.seconds();
+    add_oracle(record, *outcome.oracle, chosen_s);
+  }
   return record;
 }
 
@@ -235,8 +235,26 @@ std::vector<Option> planner_options() {
       {"cross-attention", "WAY", "planners: the encoder's output goes by chain (default) or hub"},
       {"galvatron-out", "FILE", "planners: write the plan as JSON of Galvatron"},
       {"set", "SWITCH=VALUE,...", "planners: what the cost tables contain; see below"},
+      {"oracle", "N", "planners: simulate all uniform plans, N drawn ones (--seed) and neighbours"},
       {"cpu-limit", "S", "planners: CPU seconds for each pp and micro-batch count (default 60)"}};
 }
+
+namespace {
+
+Status read_oracle(const Arguments& arguments, PlannerSearchSpec& spec) {
+  constexpr int64_t kMostSamples = 1 << 24;
+  const auto samples = arguments.whole_number("oracle", 0, kMostSamples);
+  if (!samples) return samples.error();
+  const auto seed = arguments.whole_number("seed", 0, std::numeric_limits<int64_t>::max());
+  if (!seed) return seed.error();
+  if (*seed && !*samples) return usage_error("--seed is not for planners without --oracle");
+  if (*samples) {
+    spec.oracle = {static_cast<uint64_t>(**samples), static_cast<uint64_t>(seed->value_or(0))};
+  }
+  return ok();
+}
+
+}  // namespace
 
 Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
   for (const std::string_view option : kSearcherOptions) {
@@ -265,6 +283,8 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
   const auto limit = arguments.whole_number("cpu-limit", 1, 1 << 20);
   if (!limit) return limit.error();
   spec.cpu_limit_s = static_cast<double>(limit->value_or(60));
+  const Status oracle = read_oracle(arguments, spec);
+  if (!oracle) return oracle.error();
   const Status precision = read_precision(arguments, spec.model, spec.costs);
   if (!precision) return precision.error();
   if (const std::optional<std::string> text = arguments.text("set")) {
@@ -301,7 +321,7 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
   if (!kernels) return kernels.error();
   const Result<GroupCosts> groups = load_group_costs(*scenarios, *cluster);
   if (!groups) return groups.error();
-  PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster), {}, {}, {}};
+  PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster)};
   const ParallelProblem problem{outcome.model, outcome.cluster, *kernels, *groups, spec.factors};
   const uniap::TransformerCosts costs(problem, spec.costs);
   outcome.unified = uniap::unified_search({.costs = costs,
@@ -311,9 +331,14 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
                                            .cpu_limit_s = spec.cpu_limit_s,
                                            .stages = spec.stages,
                                            .microbatches = spec.microbatches});
+  if (spec.oracle) {
+    outcome.oracle = planner_oracle(problem, spec.costs, spec.tables, spec.global_batch,
+                                    outcome.unified, *spec.oracle);
+  }
   if (!outcome.unified.best) return outcome;
   outcome.plan =
-      uniap::to_parallel_plan(*outcome.unified.best, spec.costs, spec.tables, spec.global_batch);
+      uniap::to_parallel_plan(outcome.unified.best->tables, outcome.unified.best->assignment,
+                              spec.costs, spec.tables, spec.global_batch);
   const Status fits =
       check_parallel_plan(outcome.model, *outcome.plan, outcome.cluster.device_count());
   SOAPBOX_CHECK(fits.has_value(), "a planner's plan is not a plan");

@@ -9,6 +9,7 @@
 #include "results/table.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/options.h"
+#include "scenarios/runner/planner_oracle.h"
 #include "sim/base/result.h"
 #include "sim/cluster/cluster.h"
 #include "sim/model/transformer.h"
@@ -30,6 +31,7 @@ struct PlannerSearchSpec {
   strategies::uniap::TableOptions tables;
   RunFactors factors;
   double cpu_limit_s = 60;
+  std::optional<OracleSpec> oracle;  // asked for
 };
 
 // The options that planners alone have.
@@ -40,9 +42,10 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments);
 struct PlannerSearchOutcome {
   Transformer model;
   Cluster cluster;
-  strategies::uniap::UnifiedOutcome unified;
-  std::optional<ParallelPlan> plan;  // the best, and what its simulation says
-  std::optional<Outcome> simulated;
+  strategies::uniap::UnifiedOutcome unified = {};
+  std::optional<ParallelPlan> plan = {};  // the best, and what its simulation says
+  std::optional<Outcome> simulated = {};
+  std::optional<OracleReport> oracle = {};
   const Report* report() const;  // null where there is no plan or it does not run
 };
 Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec);

@@ -83,6 +83,30 @@ TEST(PlannerSearch, ThePlanIsWrittenForGalvatron) {
   EXPECT_EQ(plan.at("pp_division"), "16,16");  // of the 32 blocks
 }
 
+// Plans of one uniform strategy on the 8 devices, with micro-batches of 16, 8, 4, 2 and 1 samples:
+// tp x dp and sharding with dp dividing the samples. pp 1: 7 + 7 + 5 + 3 + 1, pp 2: 5 + 5 + 5 + 3 +
+// 1, pp 4: 3 + 3 + 3 + 3 + 1, pp 8: 5.
+TEST(PlannerSearch, TheOracleSimulatesAllThatCouldHaveBeenChosen) {
+  const ProgramFolder folder;
+  const Ran ran = folder.run(search("miqp", {"--oracle", "40", "--seed", "3"}));
+  ASSERT_EQ(ran.exit_code, 0) << ran.messages;
+  const json row = json::parse(ran.output);
+  EXPECT_EQ(row.at("grid_plans"), 23 + 19 + 13 + 5);
+  EXPECT_GE(number(row, "oracle_candidates"), 60 + 40);
+  EXPECT_LE(number(row, "oracle_best_s"), number(row, "iteration_time_s"));  // which is one of them
+  EXPECT_NEAR(number(row, "oracle_gap"),
+              number(row, "iteration_time_s") / number(row, "oracle_best_s") - 1, 1e-12);
+  EXPECT_LT(number(row, "oracle_gap"), 0.05);
+  EXPECT_GT(number(row, "oracle_spearman"), number(row, "oracle_kendall"));
+  EXPECT_GT(number(row, "oracle_kendall"), 0.7);
+  EXPECT_GT(number(row, "grid_spread"), 9);  // the paper's is up to 9
+  const json again =
+      json::parse(folder.run(search("miqp", {"--oracle", "40", "--seed", "3"})).output);
+  for (const char* key : {"oracle_candidates", "oracle_best_s", "oracle_kendall"}) {
+    EXPECT_EQ(again.at(key), row.at(key)) << key;
+  }
+}
+
 // Plans are priced as every other Transformer plan is: with the profiles fitted to the kernels and
 // the collectives of the cluster's devices.
 TEST(PlannerSearch, PlansArePricedByTheFittedProfiles) {
@@ -117,6 +141,7 @@ TEST(PlannerSearch, TellsWhatIsAllowed) {
       {search("miqp", {"--pp", "3"}), "--pp 3 does not divide the 8 devices"},
       {search("miqp", {"--microbatches", "5"}), "does not divide the global batch of 16"},
       {search("miqp", {"--budget", "5"}), "--budget is not for planners"},
+      {search("miqp", {"--seed", "5"}), "--seed is not for planners without --oracle"},
       {search("miqp", {"--precision", "fp23"}), "did you mean"},
       {search("miqp", {"--set", "memory"}), "is not SWITCH=VALUE"},
       {search("miqp", {"--set", "memory=gpip"}), "did you mean 'gpipe'?"},

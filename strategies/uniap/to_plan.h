@@ -2,12 +2,14 @@
 #pragma once
 
 #include "sim/plan/parallel_plan.h"
+#include "strategies/uniap/build_tables.h"
 #include "strategies/uniap/transformer_costs.h"
-#include "strategies/uniap/unified.h"
 
 namespace soapbox::strategies::uniap {
 
-ParallelPlan to_parallel_plan(const UnifiedPlan& plan, const TransformerCostsOptions& costs,
-                              const TableOptions& tables, int64_t global_batch);
+// REQUIRES: strategies that the tables allow.
+ParallelPlan to_parallel_plan(const CostTables& tables, const Assignment& assignment,
+                              const TransformerCostsOptions& costs, const TableOptions& options,
+                              int64_t global_batch);
 
 }  // namespace soapbox::strategies::uniap

@@ -8,13 +8,15 @@
 #include "sim/parallel/simulate_parallel.h"
 #include "sim/parallel/test_parallel.h"
 #include "strategies/uniap/to_plan.h"
+#include "strategies/uniap/unified.h"
 
 namespace soapbox::strategies::uniap {
 namespace {
 
 Outcome simulate(const ParallelProblem& problem, const UnifiedPlan& plan,
                  const TableOptions& tables, int64_t global_batch) {
-  const ParallelPlan lowered = to_parallel_plan(plan, {}, tables, global_batch);
+  const ParallelPlan lowered =
+      to_parallel_plan(plan.tables, plan.assignment, {}, tables, global_batch);
   const Status status = check_parallel_plan(problem.model, lowered, problem.cluster.device_count());
   EXPECT_TRUE(status) << status.error().message;
   return simulate_parallel(problem, lowered).outcome;

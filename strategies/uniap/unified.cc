@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "sim/base/check.h"
+#include "sim/base/divisors.h"
 #include "sim/base/str.h"
 
 namespace soapbox::strategies::uniap {
@@ -148,14 +149,6 @@ std::string to_string(Failure failure) {
       return "cut off";
   }
   return "?";
-}
-
-std::vector<int64_t> divisors(int64_t n) {
-  std::vector<int64_t> found;
-  for (int64_t d = 1; d <= n; ++d) {
-    if (n % d == 0) found.push_back(d);
-  }
-  return found;
 }
 
 UnifiedOutcome unified_search(const UnifiedRequest& request) {

@@ -75,7 +75,4 @@ struct UnifiedOutcome {
 
 UnifiedOutcome unified_search(const UnifiedRequest& request);
 
-// The divisors of n, ascending.
-std::vector<int64_t> divisors(int64_t n);
-
 }  // namespace soapbox::strategies::uniap

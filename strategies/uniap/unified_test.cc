@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sim/base/divisors.h"
 #include "strategies/uniap/test_costs.h"
 
 namespace soapbox::strategies::uniap {
