@@ -145,9 +145,10 @@ int64_t usual_heads(int64_t hidden) {
   return 1;
 }
 
-// Masks of dropout are memory: GPT and BERT were trained with them before fused attention.
+// Masks of dropout are memory: GPT and BERT are trained with them unless told otherwise, as recipes
+// that name their fused attention are.
 double dropout_of(const MeasuredRun& run, double usual, Assumptions& assumptions) {
-  const bool old = run.flash_attention == "no" || run.flash_attention.empty();
+  const bool old = !run.flash_attention.starts_with("yes");
   const double dropout = old ? usual : 0;
   if (usual > 0) {
     assumptions.add(
@@ -200,6 +201,14 @@ Result<Transformer> build(const Sizes& sizes, const std::string& name, const std
   return make_gpt(run.model, source, shape);
 }
 
+// SQuAD: a head of two values for each token in place of one over the vocabulary.
+void answer_questions(Transformer& bert) {
+  TransformerLayer& head = bert.layers.back();
+  head.vocab = 2;
+  head.tied = false;
+  head.other_parameters = 0;
+}
+
 Result<Transformer> build(const Sizes& sizes, const std::string& /*name*/,
                           const std::string& source, BertShape shape) {
   const MeasuredRun& run = sizes.run();
@@ -211,7 +220,9 @@ Result<Transformer> build(const Sizes& sizes, const std::string& /*name*/,
   shape.seq_len = sizes.take("seq_len", run.seq_len, shape.seq_len);
   shape.positions = std::max(shape.positions, shape.seq_len);
   shape.dropout = dropout_of(run, shape.dropout, sizes.assumptions());
-  return make_bert(run.model, source, shape);
+  Result<Transformer> model = make_bert(run.model, source, shape);
+  if (model && run.model.find("squad") != std::string::npos) answer_questions(*model);
+  return model;
 }
 
 template <class Shape>

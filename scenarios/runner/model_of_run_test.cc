@@ -104,5 +104,18 @@ TEST(ModelOfRun, WhatIsNoStackOrNotKnownIsRefusedWithTheReason) {
   EXPECT_THAT(refusal(run), HasSubstr("heads 7"));
 }
 
+TEST(ModelOfRun, AnsweringQuestionsNeedsNoVocabularyInTheHead) {
+  MeasuredRun run;
+  run.gpu = "A100-SXM";
+  run.model = "bert-large";
+  Assumptions assumptions;
+  const Transformer bert = model_of_run(run, assumptions).value();
+  run.model = "bert-large-squad";
+  const Transformer answering = model_of_run(run, assumptions).value();
+  EXPECT_EQ(answering.layers.back().vocab, 2);
+  EXPECT_EQ(answering.layers.size(), bert.layers.size());
+  EXPECT_LT(answering.parameter_count(), bert.parameter_count());
+}
+
 }  // namespace
 }  // namespace soapbox::runner

@@ -127,9 +127,29 @@ int64_t expert_degree(const MeasuredRun& run, const Transformer& model, const De
   return expert;
 }
 
+// DeepSpeed's ZeRO: stages without a word on whose. Its buckets for gathering and for reducing hold
+// 5e8 elements each by default, of two bytes.
+bool is_deepspeed(const MeasuredRun& run) {
+  const std::string text = lower_case(run.zero_stage);
+  return text == "zero1" || text == "zero2" || text == "zero3" || contains(text, "deepspeed");
+}
+constexpr Bytes kDeepSpeedBuckets(int64_t{2} * 2 * 500'000'000);
+
+// Of a sharding group that nobody states: nodes enough that states take half of the memory at most.
+int64_t usual_shard_group(const MeasuredRun& run, const Transformer& model, int64_t ranks,
+                          int64_t gpus_per_node) {
+  constexpr double kStateBytes = 16;
+  constexpr double kUsualMemoryGb = 80;
+  const double half = run.gpu_mem_gb.value_or(kUsualMemoryGb) / 2 * 0x1p30;
+  const double states = kStateBytes * static_cast<double>(model.parameter_count());
+  int64_t group = std::gcd(ranks, gpus_per_node);
+  while (states / static_cast<double>(group) > half && ranks % (2 * group) == 0) group *= 2;
+  return group;
+}
+
 // Stage and shard group as tables write them: "zero1 (...)", "fsdp FULL_SHARD (zero3)", "3".
-void set_sharding(const MeasuredRun& run, int64_t gpus_per_node, LayerStrategy& strategy,
-                  Assumptions& assumptions) {
+void set_sharding(const MeasuredRun& run, const Transformer& model, int64_t gpus_per_node,
+                  LayerStrategy& strategy, Assumptions& assumptions) {
   const std::string text = lower_case(run.zero_stage);
   const auto ranks = int64_t{strategy.data_parallel} * strategy.context_parallel;
   if (text.empty()) {
@@ -154,8 +174,8 @@ void set_sharding(const MeasuredRun& run, int64_t gpus_per_node, LayerStrategy& 
   }
   if (!group && contains(text, "shard in node")) group = gpus_per_node;
   if (!group && contains(text, "group size not stated")) {
-    group = std::gcd(ranks, int64_t{gpus_per_node});
-    assumptions.add("shard_group", *group, "not stated, a node");
+    group = usual_shard_group(run, model, ranks, gpus_per_node);
+    assumptions.add("shard_group", *group, "not stated, as few nodes as states leave half free on");
   }
   if (!group || *group >= ranks) return;
   if (ranks % *group == 0) {
@@ -171,7 +191,11 @@ void set_sharding(const MeasuredRun& run, int64_t gpus_per_node, LayerStrategy& 
 Recompute set_recompute(const MeasuredRun& run, bool fused_attention, LayerStrategy& strategy,
                         Assumptions& assumptions) {
   const std::string text = lower_case(run.recompute);
+  // Some layers, or modules that hold most of what a layer keeps.
   if (contains(text, "some blocks")) return Recompute::kFull;
+  if (text == "selective" && contains(run.notes, "recomputes") && contains(run.notes, "mlp")) {
+    return Recompute::kFull;
+  }
   if (text.empty() && is_later_than_ampere(run.gpu)) return Recompute::kFull;
   if (text.empty() && !fused_attention) return Recompute::kSelective;
   if (text.starts_with("full")) {
@@ -225,18 +249,23 @@ Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
   const bool plain = contains(zero, "ddp") || contains(zero, "horovod");
   if (found->storage == DataType::kFp16 && plain) precision.gradients = DataType::kFp16;
   if (contains(run.notes, "MP mode PURE")) precision.gradients = found->storage;
+  // NVIDIA's tuned recipes (NeMo, Megatron-Bridge) set grad_reduce_in_fp32 to false.
+  if (contains(zero, "megatron")) precision.gradients = found->storage;
   return precision;
 }
 
-bool fused_attention(const MeasuredRun& run, DataType compute, Assumptions& assumptions) {
+bool fused_attention(const MeasuredRun& run, const LayerStrategy& strategy, DataType compute,
+                     Assumptions& assumptions) {
   const std::string text = lower_case(run.flash_attention);
   if (text.starts_with("yes") || text == "true" || text == "1") return true;
   if (text == "no" || text == "false" || text == "0") return false;
-  // Ampere's frameworks began without it; long samples do not fit otherwise.
+  // Ampere's frameworks began without it; long samples do not fit otherwise; context ranks and
+  // Megatron's FSDP have no other. Megatron-LM's functional tests ask for unfused attention.
   constexpr int64_t kLongSample = 4096;
-  const bool fused =
-      compute != DataType::kFp32 && (is_later_than_ampere(run.gpu) ||
-                                     (is_recent(run.gpu) && run.seq_len.value_or(0) > kLongSample));
+  const bool sharded = strategy.context_parallel > 1 || strategy.zero_stage == 3;
+  const bool later = is_later_than_ampere(run.gpu) && !contains(run.source, "functional_tests");
+  const bool fused = compute != DataType::kFp32 && is_recent(run.gpu) &&
+                     (later || sharded || run.seq_len.value_or(0) > kLongSample);
   assumptions.add("flash_attention", fused ? "yes" : "no", "not stated, usual for the GPU");
   return fused;
 }
@@ -474,9 +503,10 @@ Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, in
   strategy.data_parallel = static_cast<int32_t>(degrees->data);
   strategy.expert_parallel = static_cast<int32_t>(expert_degree(run, model, *degrees, assumptions));
   strategy.sequence_parallel = sequence_parallel(run, *degrees, assumptions);
-  set_sharding(run, gpus_per_node, strategy, assumptions);
+  set_sharding(run, model, gpus_per_node, strategy, assumptions);
+  if (is_deepspeed(run)) result.communication_buffers = kDeepSpeedBuckets;
   plan.precision = precision_of(run, assumptions);
-  plan.flash_attention = fused_attention(run, plan.precision.compute, assumptions);
+  plan.flash_attention = fused_attention(run, strategy, plan.precision.compute, assumptions);
   result.recompute_up_to = set_recompute(run, plan.flash_attention, strategy, assumptions);
   set_dense_blocks(model, plan);
   const Status size = check_size(model, plan);

@@ -4,6 +4,7 @@
 #include "scenarios/runner/assumptions.h"
 #include "scenarios/runner/measured_run.h"
 #include "sim/base/result.h"
+#include "sim/base/units.h"
 #include "sim/plan/parallel_plan.h"
 
 namespace soapbox::runner {
@@ -15,6 +16,8 @@ struct RunPlan {
   // Where the run does not say what it recomputes: the plan has none of it, and so much may be
   // assumed where that does not fit.
   Recompute recompute_up_to = Recompute::kNone;
+  // What the framework sets aside on each device for its collectives.
+  Bytes communication_buffers;
 };
 
 // `gpus_per_node`: of the run's cluster.

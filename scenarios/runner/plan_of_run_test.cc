@@ -103,6 +103,42 @@ TEST(PlanOfRun, WhatAmpereRunsDoNotSayIsAsFrameworksWereThen) {
   EXPECT_EQ(answer(run).plan.recompute_up_to, Recompute::kFull);
 }
 
+TEST(PlanOfRun, AttentionIsFusedWhereNothingElseExists) {
+  MeasuredRun run = gpt(8);
+  run.tp = 2;
+  run.seq_len = 1024;
+  run.flash_attention = "unknown";
+  EXPECT_FALSE(answer(run).plan.plan.flash_attention);
+  run.cp = 2;
+  EXPECT_TRUE(answer(run).plan.plan.flash_attention);
+  run.cp = 1;
+  run.zero_stage = "fsdp/zero3";
+  EXPECT_TRUE(answer(run).plan.plan.flash_attention);
+  run.zero_stage = "none";
+  run.gpu = "H100-SXM";
+  EXPECT_TRUE(answer(run).plan.plan.flash_attention);
+  run.source = "NVIDIA/Megatron-LM tests/functional_tests golden values";
+  EXPECT_FALSE(answer(run).plan.plan.flash_attention);
+  run.gpu = "V100-SXM2";
+  run.seq_len = 8192;
+  EXPECT_FALSE(answer(run).plan.plan.flash_attention);
+}
+
+TEST(PlanOfRun, FrameworksDifferInGradientsAndBuffers) {
+  MeasuredRun run = gpt(8);
+  run.tp = 8;
+  run.precision = "bf16";
+  run.zero_stage = "zero1 (Megatron distributed optimizer)";
+  EXPECT_EQ(answer(run).plan.plan.precision.gradients, DataType::kBf16);
+  EXPECT_EQ(answer(run).plan.communication_buffers, Bytes());
+  run.zero_stage = "zero1 (distributed optimizer)";
+  EXPECT_EQ(answer(run).plan.plan.precision.gradients, DataType::kFp32);
+  run.zero_stage = "zero1";
+  EXPECT_EQ(answer(run).plan.plan.precision.gradients, DataType::kFp32);
+  // Two buckets of 5e8 values of two bytes.
+  EXPECT_EQ(answer(run).plan.communication_buffers, Bytes(2'000'000'000));
+}
+
 TEST(PlanOfRun, ShardingIsReadAsTablesWriteIt) {
   struct Case {
     std::string_view text;
@@ -115,7 +151,9 @@ TEST(PlanOfRun, ShardingIsReadAsTablesWriteIt) {
         Case{"fsdp zero3, shard group 128, replicas 4 (HSDP)", 3, 128},
         Case{"hsdp (shard in node, replicate across)", 3, 8},
         Case{"fsdp 16 x 8 within, DP 2 across (MaxText ICI/DCN axes)", 3, 128},
-        Case{"fsdp 256", 3, 256}, Case{"fsdp+dp (group size not stated)", 3, 8}}) {
+        Case{"fsdp 256", 3, 256},
+        // 16 bytes of each of 175e9 parameters over half of 80 GiB: more than 64 devices.
+        Case{"fsdp+dp (group size not stated)", 3, 128}}) {
     MeasuredRun run = gpt(512);
     run.tp = 1;
     run.pp = 1;

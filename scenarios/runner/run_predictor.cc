@@ -31,38 +31,46 @@ struct Simulated {
   std::optional<Duration> all_recomputed;
 };
 
-Simulated simulate_run(const ParallelProblem& problem, const ParallelPlan& plan, Bytes available,
-                       bool with_optimizer) {
+// What of a device's memory a run may and must take.
+struct MemoryBudget {
+  Bytes available;
+  Bytes communication_buffers;
+  bool with_optimizer = true;
+};
+
+Simulated simulate_run(const ParallelProblem& problem, const ParallelPlan& plan,
+                       const MemoryBudget& budget) {
   Simulated simulated;
   simulated.run = simulate_parallel(problem, plan, {.fold = true, .check_memory = false});
   for (StageMemory& stage : simulated.run.memory) {
-    if (!with_optimizer) stage.peak.optimizer = Bytes();
+    if (!budget.with_optimizer) stage.peak.optimizer = Bytes();
+    stage.peak.buffers += budget.communication_buffers;
     simulated.peak = std::max(simulated.peak, stage.peak.total());
   }
-  simulated.fits = simulated.peak <= available;
+  simulated.fits = simulated.peak <= budget.available;
   return simulated;
 }
 
 // For runs that do not say what they recompute, and ran: as many layers as it takes to fit. Time
 // and memory lie between those of none and all.
 void recompute_what_it_takes(const ParallelProblem& problem, ParallelPlan plan, Recompute up_to,
-                             Bytes available, bool with_optimizer, Simulated& none,
+                             const MemoryBudget& budget, Simulated& none,
                              Assumptions& assumptions) {
   if (none.fits) {
     assumptions.add("recompute", "none", "not stated, and it fits");
     return;
   }
   for (LayerStrategy& strategy : plan.strategies) strategy.recompute = up_to;
-  const Simulated all = simulate_run(problem, plan, available, with_optimizer);
+  const Simulated all = simulate_run(problem, plan, budget);
   const Report* report = std::get_if<Report>(&all.run.outcome);
   if (report == nullptr || !all.fits) {
     assumptions.add("recompute", "none", "not stated, and nothing fits");
     return;
   }
-  none.recomputed = (none.peak - available).as_double() / (none.peak - all.peak).as_double();
+  none.recomputed = (none.peak - budget.available).as_double() / (none.peak - all.peak).as_double();
   none.all_recomputed = report->iteration_time;
   none.fits = true;
-  none.peak = available;
+  none.peak = budget.available;
   assumptions.add(
       "recompute",
       str_cat(to_string(up_to), " of ", std::ceil(none.recomputed * 100), " % of the layers"),
@@ -137,7 +145,7 @@ Result<std::string> data_fingerprint(const ScenarioFolder& scenarios) {
 
 // What the run's own way of measuring makes of a simulated step.
 RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
-                            const Report& report, bool with_optimizer, Bytes available) {
+                            const Report& report, const MemoryBudget& budget) {
   RunPrediction prediction;
   Duration step_time = report.iteration_time;
   prediction.low = report.low;
@@ -149,7 +157,7 @@ RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
       *time = from_seconds(time->seconds() * slower);
     }
   }
-  if (!with_optimizer) {
+  if (!budget.with_optimizer) {
     const Duration update = report.iteration_time - without_optimizer(simulated.run);
     step_time = step_time - update;
     prediction.low = std::max(prediction.low - update, Duration());
@@ -162,7 +170,7 @@ RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
   prediction.feasible = simulated.fits;
   if (!simulated.fits) {
     prediction.reason = str_cat("out of memory: needs ", gibibytes_text(simulated.peak), " of ",
-                                gibibytes_text(available));
+                                gibibytes_text(budget.available));
   }
   return prediction;
 }
@@ -222,12 +230,14 @@ Result<RunPrediction> RunPredictor::try_predict(const MeasuredRun& run,
   if (!groups) return keep(groups.error());
   const ParallelProblem problem{*model, *cluster, kernels, *groups, factors_.of(hardware.name)};
 
-  const Bytes available = std::max(hardware.memory - problem.factors.reserved, Bytes(0));
-  const bool with_optimizer = !contains(run.notes, "no optimizer step");
-  Simulated simulated = simulate_run(problem, planned->plan, available, with_optimizer);
+  const MemoryBudget budget{
+      .available = std::max(hardware.memory - problem.factors.reserved, Bytes(0)),
+      .communication_buffers = planned->communication_buffers,
+      .with_optimizer = !contains(run.notes, "no optimizer step")};
+  Simulated simulated = simulate_run(problem, planned->plan, budget);
   if (planned->recompute_up_to != Recompute::kNone) {
-    recompute_what_it_takes(problem, planned->plan, planned->recompute_up_to, available,
-                            with_optimizer, simulated, assumptions);
+    recompute_what_it_takes(problem, planned->plan, planned->recompute_up_to, budget, simulated,
+                            assumptions);
   }
   const Report* report = std::get_if<Report>(&simulated.run.outcome);
   if (report == nullptr) {
@@ -235,7 +245,7 @@ Result<RunPrediction> RunPredictor::try_predict(const MeasuredRun& run,
     return keep(
         Error{ErrorCode::kInfeasible, str_cat("the plan cannot run: ", stuck.component), {}});
   }
-  RunPrediction prediction = prediction_of(run, simulated, *report, with_optimizer, available);
+  RunPrediction prediction = prediction_of(run, simulated, *report, budget);
   prediction.assumptions = assumptions.list();
   return prediction;
 }

@@ -73,6 +73,7 @@ void LayerWriter::attention_forward(const Scores& s) {
       product(samples_ * local_heads(), s.queries, value_dim(), s.keys, GemmRole::kForward));
   core_end_ = work_.forward.size();
   core_kept_ += scores * (layer_.dropout > 0 ? 2 * value_bytes_ + 1 : value_bytes_);
+  core_gradients_ = std::max(core_gradients_, 2 * scores * value_bytes_);
 }
 
 void LayerWriter::attention_backward(const Scores& s) {

@@ -27,7 +27,6 @@ LayerWork LayerWriter::write() {
       break;
   }
   work_.output_bytes = std::llround(norm_tokens_ * hidden() * value_bytes_);
-  work_.kept_bytes = std::llround(kept_);
   apply_recompute();
   return std::move(work_);
 }
@@ -36,6 +35,7 @@ void LayerWriter::write_block() {
   const bool experts = layer_.mlp.experts > 0;
   if (layer_.attention.heads > 0) self_attention_forward();
   cross_attention_forward();
+  const double before_mlp = kept_;
   norm_forward();
   if (!experts || layer_.mlp.shared_hidden > 0) {
     enter();
@@ -44,6 +44,7 @@ void LayerWriter::write_block() {
   }
   if (experts) experts_forward();
   residual_forward();
+  mlp_kept_ = kept_ - before_mlp;
 
   residual_backward();
   if (experts) experts_backward();
@@ -114,6 +115,7 @@ void LayerWriter::write_head() {
   kept_ += values * kFp32Bytes;
   work_.transient_bytes = std::llround(values * value_bytes_);
   const int64_t matrix = layer_.tied ? 0 : padded_vocab() * layer_.hidden;
+  if (layer_.tied) work_.tied_parameters = ceil_divide(padded_vocab() * layer_.hidden, tensor_);
   work_.dense_parameters = layer_.parameter_count() -
                            (layer_.tied ? 0 : layer_.vocab * layer_.hidden) +
                            ceil_divide(matrix, tensor_);

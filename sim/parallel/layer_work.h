@@ -54,6 +54,8 @@ struct LayerWork {
   // Trained parameters of this rank before any sharding over data ranks.
   int64_t dense_parameters = 0;
   int64_t expert_parameters = 0;
+  // Of a head that shares the embedding's table: the copy that a stage without the embedding has.
+  int64_t tied_parameters = 0;
   // Kept from the forward to the backward pass, and held besides while the backward pass runs.
   int64_t kept_bytes = 0;
   int64_t transient_bytes = 0;

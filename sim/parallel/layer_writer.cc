@@ -102,28 +102,32 @@ void LayerWriter::residual_backward() {
   add(work_.backward, memory(3 * norm_bytes()));
 }
 
+double LayerWriter::gradient_bytes(double recomputed) const {
+  const double scores = recomputed + core_gradients_ - mlp_kept_;
+  return norm_bytes() + std::max({0.0, mlp_gradients_, scores});
+}
+
 void LayerWriter::apply_recompute() {
   const double all = kept_ + core_kept_;
+  const bool block = layer_.kind == LayerKind::kBlock;
+  work_.kept_bytes = std::llround(all);
+  if (!block) return;
   switch (strategy_.recompute) {
     case Recompute::kNone:
-      work_.kept_bytes = std::llround(all);
+      work_.transient_bytes = std::llround(gradient_bytes(0));
       return;
     case Recompute::kSelective:
       work_.kept_bytes = std::llround(kept_);
-      work_.transient_bytes += std::llround(core_kept_);
+      work_.transient_bytes = std::llround(gradient_bytes(core_kept_));
       if (core_kept_ > 0) {
         work_.recompute.assign(work_.forward.begin() + static_cast<std::ptrdiff_t>(core_begin_),
                                work_.forward.begin() + static_cast<std::ptrdiff_t>(core_end_));
       }
       return;
     case Recompute::kFull:
-      if (layer_.kind != LayerKind::kBlock) {
-        work_.kept_bytes = std::llround(all);
-        return;
-      }
       work_.recompute = work_.forward;
       work_.kept_bytes = work_.output_bytes;  // its input, as large
-      work_.transient_bytes += std::llround(all);
+      work_.transient_bytes = std::llround(all + gradient_bytes(0));
       return;
   }
 }

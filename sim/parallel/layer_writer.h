@@ -112,6 +112,10 @@ class LayerWriter {
   int64_t padded_vocab() const;
   void write_merge();
   void write_head();
+  // Gradients of activations that a backward pass holds besides what was kept: of the MLP's inner
+  // ones, then, when the MLP's own activations are gone, of the scores of unfused attention, of
+  // which `recomputed` bytes were not kept.
+  double gradient_bytes(double recomputed) const;
   void apply_recompute();
 
   const TransformerLayer& layer_;
@@ -127,7 +131,10 @@ class LayerWriter {
   double norm_tokens_;  // tokens of the parts that sequence parallelism splits
   LayerWork work_;
   double kept_ = 0;
-  double core_kept_ = 0;   // of unfused attention: scores, softmax, dropout
+  double core_kept_ = 0;  // of unfused attention: scores, softmax, dropout
+  double core_gradients_ = 0;
+  double mlp_kept_ = 0;
+  double mlp_gradients_ = 0;
   size_t core_begin_ = 0;  // its forward steps
   size_t core_end_ = 0;
 };

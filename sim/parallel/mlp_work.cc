@@ -10,6 +10,7 @@ void LayerWriter::mlp_forward(int64_t inner) {
   add(work_.forward, memory(tokens() * static_cast<double>(first + f) * value_bytes_));
   linear_forward({1, tokens_, layer_.hidden, f});
   kept_ += tokens() * static_cast<double>(first + f) * value_bytes_;
+  mlp_gradients_ = std::max(mlp_gradients_, tokens() * static_cast<double>(first) * value_bytes_);
 }
 
 void LayerWriter::mlp_backward(int64_t inner) {
@@ -64,6 +65,8 @@ void LayerWriter::experts_forward() {
   add(work_.forward, memory(inner * value_bytes_));
   linear_forward(products[1]);
   route(work_.forward, false);
+  mlp_gradients_ =
+      std::max(mlp_gradients_, routed_tokens() * static_cast<double>(products[0].n) * value_bytes_);
   kept_ += inner * value_bytes_ + 2 * routed_tokens() * hidden() * value_bytes_ +
            norm_tokens_ * static_cast<double>(layer_.mlp.experts) * kFp32Bytes;
 }

@@ -8,6 +8,10 @@
 namespace soapbox {
 namespace {
 
+// What libraries take of the framework's allocator for good: a workspace of cuBLAS and one of
+// Transformer Engine, 32 MiB each by default.
+constexpr double kWorkspace = 64 * 1024 * 1024;
+
 // Of the states of one layer.
 struct States {
   double parameters = 0;
@@ -29,7 +33,7 @@ States states_of(const StageCosts& costs, size_t layer) {
     states.optimizer += bytes.optimizer;
     if (strategy.zero_stage == 3) states.gathered += count * (p + p);
   };
-  add(static_cast<double>(costs.work[layer].dense_parameters), layout.shard_count());
+  add(static_cast<double>(costs.dense_parameters(layer)), layout.shard_count());
   add(static_cast<double>(costs.work[layer].expert_parameters), layout.expert_replicas());
   return states;
 }
@@ -73,13 +77,13 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
     }
     if (pass.kind == freeing) held -= kept[c];
     memory.after_pass.push_back(
-        whole(total.parameters + total.gradients + total.optimizer + gathered + held));
+        whole(total.parameters + total.gradients + total.optimizer + gathered + kWorkspace + held));
   }
   memory.peak.parameters = whole(total.parameters);
   memory.peak.gradients = whole(total.gradients);
   memory.peak.optimizer = whole(total.optimizer);
   memory.peak.activations = whole(peak_held);
-  memory.peak.buffers = whole(peak_transient + gathered);
+  memory.peak.buffers = whole(peak_transient + gathered + kWorkspace);
   return memory;
 }
 

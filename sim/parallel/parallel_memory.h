@@ -5,9 +5,12 @@
 // over s sharding ranks (Rajbhandari et al. 2020):
 //   zero 0  p + g + o      zero 1  p + g + o / s      zero 2  p + (g + o) / s
 //   zero 3  (p + g + o) / s, and two gathered layers
+// A table that embedding and head share is held by both ends of a pipeline, states and all.
 // Activations follow the passes of the schedule: a forward pass adds what its layers keep
 // (layer_work.h), the last pass that needs it frees it, and while a backward pass runs the largest
-// of its layers' transients is held.
+// of its layers' transients is held: gradients of activations, what is recomputed, logits. Two
+// library workspaces of 32 MiB come on top. This is what a framework has allocated at most; what
+// its allocator reserves (fragments) and what lies outside of it (context, NCCL) is more.
 #pragma once
 
 #include <optional>

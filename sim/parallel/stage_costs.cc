@@ -100,8 +100,8 @@ double updated_parameters(const StageCosts& costs, int32_t stage, const Pipeline
       const LayerStrategy& strategy = costs.plan.strategy(l);
       const RankLayout layout = costs.layout(l);
       const bool sharded = strategy.zero_stage >= 1;
-      count += static_cast<double>(costs.work[l].dense_parameters) /
-               (sharded ? layout.shard_count() : 1);
+      count +=
+          static_cast<double>(costs.dense_parameters(l)) / (sharded ? layout.shard_count() : 1);
       count += static_cast<double>(costs.work[l].expert_parameters) /
                (sharded ? layout.expert_replicas() : 1);
     }
@@ -118,18 +118,18 @@ PipelineShape positions_of(const ParallelPlan& plan) {
   return shape;
 }
 
+// The stage of the last layer is not that of the first one.
+bool ends_apart(const ParallelPlan& plan) {
+  return positions_of(plan).stage_of(plan.stage_count() - 1) != 0;
+}
+
 Duration tied_time(const StageCosts& costs) {
-  const Transformer& model = costs.problem.model;
-  const TransformerLayer& head = model.layers.back();
-  const int32_t stages = costs.plan.pipeline_parallel;
-  if (stages == 1 || head.kind != LayerKind::kHead || !head.tied) return {};
-  if (positions_of(costs.plan).stage_of(costs.plan.stage_count() - 1) == 0) return {};
-  const LayerStrategy& strategy = costs.plan.strategy(model.layers.size() - 1);
-  const int64_t bytes = head.vocab * head.hidden / strategy.tensor_parallel *
-                        size_bytes(costs.plan.precision.gradients);
-  const int64_t ranks = costs.layout(model.layers.size() - 1).rank_count();
+  const LayerWork& head = costs.work.back();
+  if (head.tied_parameters == 0 || !ends_apart(costs.plan)) return {};
+  const int64_t bytes = head.tied_parameters * size_bytes(costs.plan.precision.gradients);
+  const int64_t ranks = costs.layout(costs.work.size() - 1).rank_count();
   return collective(costs.problem, CollectiveOp::kAllReduce, bytes,
-                    stage_pair(0, stages - 1, ranks, costs.devices_per_node));
+                    stage_pair(0, costs.plan.pipeline_parallel - 1, ranks, costs.devices_per_node));
 }
 
 }  // namespace
@@ -163,6 +163,11 @@ StageCosts::StageCosts(const ParallelProblem& problem_in, const ParallelPlan& pl
         scaled(problem.kernels[HardwareId(0)].time(kernel).time, problem.factors.compute));
   }
   tied_embeddings = tied_time(*this);
+}
+
+int64_t StageCosts::dense_parameters(size_t layer) const {
+  const bool copied = layer + 1 == work.size() && ends_apart(plan);
+  return work[layer].dense_parameters + (copied ? work[layer].tied_parameters : 0);
 }
 
 size_t StageCosts::first_layer(int32_t position) const {

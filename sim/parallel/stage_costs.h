@@ -42,6 +42,9 @@ struct StageCosts {
   RankLayout layout(size_t layer) const {
     return RankLayout(plan.strategy(layer), devices_per_node);
   }
+  // Parameters of a layer on one of its ranks before any sharding, experts apart: of the head
+  // with the copy of a tied table, where the embedding is on another stage.
+  int64_t dense_parameters(size_t layer) const;
   // The pipeline with the times of its passes, on the cluster's first hardware.
   PipelineShape pipeline() const;
 
