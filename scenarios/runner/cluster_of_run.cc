@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "scenarios/runner/cluster_file.h"
+#include "scenarios/runner/run_wording.h"
 
 namespace soapbox::runner {
 namespace {
@@ -64,19 +65,6 @@ constexpr std::array kGpuNames = {
 };
 
 constexpr double kAdapterEfficiency = 0.96;  // of the line rate, as InfiniBand achieves
-
-std::string lower_case(std::string_view text) {
-  std::string lower;
-  for (const char c : text) {
-    const bool word = std::isalnum(static_cast<unsigned char>(c)) != 0;
-    lower += word ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : ' ';
-  }
-  return lower;
-}
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
 
 const GpuName* find_gpu(const MeasuredRun& run) {
   const std::string text = lower_case(run.gpu);

@@ -12,15 +12,12 @@
 #include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/model_of_run.h"
 #include "scenarios/runner/plan_of_run.h"
+#include "scenarios/runner/run_wording.h"
 #include "scenarios/runner/text_file.h"
 #include "sim/parallel/simulate_parallel.h"
 
 namespace soapbox::runner {
 namespace {
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
 
 struct Simulated {
   ParallelRun run;
