@@ -96,6 +96,7 @@ Status read_shared_options(const Arguments& arguments, ParallelPlan& plan) {
   for (const auto& [field, name] : {std::pair{&plan.flash_attention, "flash-attention"},
                                     std::pair{&plan.overlap_gradients, "overlap-gradients"},
                                     std::pair{&plan.overlap_parameters, "overlap-parameters"},
+                                    std::pair{&plan.overlap_sends, "overlap-sends"},
                                     std::pair{&plan.overlap_tensor, "overlap-tensor"}}) {
     const Result<bool> value = on_or_off(arguments, name, *field);
     if (!value) return value.error();
@@ -160,6 +161,7 @@ std::vector<Option> parallel_options() {
       {"flash-attention", "on|off", "fused attention (default on)"},
       {"overlap-gradients", "on|off", "reduce gradients during backward passes (default on)"},
       {"overlap-parameters", "on|off", "gather parameters one layer ahead (default on)"},
+      {"overlap-sends", "on|off", "go on computing while stages send (default on)"},
       {"overlap-tensor", "on|off", "hide tensor-parallel traffic behind products (default off)"},
       {"expert-imbalance", "X", "work of the busiest expert rank over the mean (default 1)"},
       {"fold", "on|off", "simulate one of each set of equivalent ranks (default on)"},

@@ -16,6 +16,8 @@
 //
 // Bytes kept for the backward pass follow the same list (Korthikanti et al., section 4): with
 // 16-bit values, no tensor parallelism and unfused attention they are s b h (34 + 5 a s / h).
+// Weight gradients need the inputs of the products and the gradients of their outputs alone, 32 s b
+// h (Qi et al. 2024, section 3.1): what is held between a backward and a weight pass.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +61,8 @@ struct LayerWork {
   // Kept from the forward to the backward pass, and held besides while the backward pass runs.
   int64_t kept_bytes = 0;
   int64_t transient_bytes = 0;
+  // Of kept_bytes, what is held until the weight gradients where they are a pass of their own.
+  int64_t weight_kept_bytes = 0;
   // The hidden vectors that go to the next layer, of this rank's tokens.
   int64_t output_bytes = 0;
 };

@@ -67,6 +67,9 @@ void LayerWriter::linear_backward(const Linear& l, double reduced_bytes) {
              RankGroup::kTensor, reduced_bytes, 1, true);
   }
   add(work_.backward, product(l.batch, l.k, l.n, l.m, GemmRole::kWeightGradient, l.kind), true);
+  const double values = static_cast<double>(l.batch) * static_cast<double>(l.m) *
+                        (static_cast<double>(l.k) + static_cast<double>(l.n));
+  weight_kept_ += values * value_bytes_;
 }
 
 void LayerWriter::enter() {
@@ -108,6 +111,12 @@ double LayerWriter::gradient_bytes(double recomputed) const {
 }
 
 void LayerWriter::apply_recompute() {
+  keep_activations();
+  // What is recomputed is not kept; inputs that products share are counted once at most.
+  work_.weight_kept_bytes = std::min<int64_t>(std::llround(weight_kept_), work_.kept_bytes);
+}
+
+void LayerWriter::keep_activations() {
   const double all = kept_ + core_kept_;
   const bool block = layer_.kind == LayerKind::kBlock;
   work_.kept_bytes = std::llround(all);

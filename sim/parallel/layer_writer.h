@@ -117,6 +117,7 @@ class LayerWriter {
   // which `recomputed` bytes were not kept.
   double gradient_bytes(double recomputed) const;
   void apply_recompute();
+  void keep_activations();
 
   const TransformerLayer& layer_;
   const LayerStrategy& strategy_;
@@ -135,6 +136,7 @@ class LayerWriter {
   double core_gradients_ = 0;
   double mlp_kept_ = 0;
   double mlp_gradients_ = 0;
+  double weight_kept_ = 0;
   size_t core_begin_ = 0;  // its forward steps
   size_t core_end_ = 0;
 };

@@ -7,8 +7,10 @@
 //             this share of W
 //   in turn   after a backward pass a forward pass goes first
 //
-// Memory, in micro-batches of one stage's layers: zb1 and zbv hold at most p (as 1f1b does on its
-// first stage), zb2 2 p - 1.
+// Memory, in activations of one micro-batch on one stage: zb1 and zbv hold at most p (as 1f1b does
+// on its first stage), zb2 2 p. A backward pass frees all but `weight_share` of its micro-batch,
+// the weight pass the rest; so the smaller this share, the more weight passes can be put off to
+// where a stage would idle.
 //
 // The orders that the papers draw are tried as well: they have the least bubble where all stages
 // take the same times, which list scheduling does not always find.
@@ -17,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <deque>
 #include <queue>
 #include <utility>
@@ -25,6 +28,13 @@
 
 namespace soapbox {
 namespace {
+
+constexpr int64_t kParts = 1024;  // of the activations of one chunk of a micro-batch
+
+// Activations of chunks of micro-batches that a stage may hold.
+int32_t memory_limit(const PipelineShape& shape) {
+  return shape.schedule == PipelineSchedule::kZb1p ? shape.stages : 2 * shape.stages;
+}
 
 struct Rule {
   int64_t patience_percent = 0;  // of W
@@ -35,7 +45,10 @@ struct Rule {
 class Scheduler {
  public:
   Scheduler(const PipelineShape& shape, Rule rule)
-      : shape_(shape), rule_(rule), states_(static_cast<size_t>(shape.stages)) {
+      : shape_(shape),
+        rule_(rule),
+        weight_parts_(std::llround(shape.weight_share * static_cast<double>(kParts))),
+        states_(static_cast<size_t>(shape.stages)) {
     order_.stages.resize(states_.size());
     const auto chunks = static_cast<size_t>(shape.chunks_per_stage);
     for (State& state : states_) {
@@ -69,22 +82,16 @@ class Scheduler {
     std::vector<std::deque<Arrival>> backwards;
     std::deque<std::pair<int32_t, int32_t>> weights;  // chunk, micro-batch: input gradients done
     bool after_backward = false;  // its last forward or backward pass was a backward one
-    int32_t held = 0;             // chunks of micro-batches
+    int64_t held = 0;             // in parts of a chunk's activations
   };
 
   void wake(int32_t stage, SimTime time) { events_.push({time, stage}); }
 
-  // Chunks of micro-batches that a stage may hold before it runs another forward of this chunk. A
-  // first chunk leaves room for the second one of a micro-batch on its way: the V would lock up.
-  int32_t memory_limit(int32_t chunk) const {
-    switch (shape_.schedule) {
-      case PipelineSchedule::kZb2p:
-        return 2 * shape_.stages - 1;
-      case PipelineSchedule::kZbV:
-        return 2 * shape_.stages - (chunk == 0 ? 1 : 0);
-      default:
-        return shape_.stages;
-    }
+  // Whether a stage may run another forward of this chunk. A first chunk leaves room for the second
+  // one of a micro-batch on its way: the V would lock up.
+  bool has_room(const State& state, int32_t chunk) const {
+    const bool first_of_v = shape_.schedule == PipelineSchedule::kZbV && chunk == 0;
+    return state.held + kParts <= (memory_limit(shape_) - first_of_v) * kParts;
   }
 
   static bool has_arrived(const std::deque<Arrival>& queue, SimTime now) {
@@ -109,7 +116,7 @@ class Scheduler {
     State& state = states_[static_cast<size_t>(stage)];
     for (int32_t chunk = shape_.chunks_per_stage - 1; chunk >= 0; --chunk) {
       std::deque<Arrival>& queue = state.forwards[static_cast<size_t>(chunk)];
-      if (!has_arrived(queue, now) || state.held >= memory_limit(chunk)) continue;
+      if (!has_arrived(queue, now) || !has_room(state, chunk)) continue;
       const int32_t microbatch = queue.front().microbatch;
       queue.pop_front();
       start({PassKind::kForward, chunk, microbatch}, stage, now);
@@ -140,7 +147,7 @@ class Scheduler {
     };
     for (int32_t chunk = 0; chunk < shape_.chunks_per_stage; ++chunk) {
       consider(state.backwards[static_cast<size_t>(chunk)]);
-      if (state.held < memory_limit(chunk)) consider(state.forwards[static_cast<size_t>(chunk)]);
+      if (has_room(state, chunk)) consider(state.forwards[static_cast<size_t>(chunk)]);
     }
     return first;
   }
@@ -152,7 +159,7 @@ class Scheduler {
     order_.stages[static_cast<size_t>(stage)].push_back(pass);
     switch (pass.kind) {
       case PassKind::kForward:
-        ++state.held;
+        state.held += kParts;
         state.after_backward = false;
         state.free_at = now + shape_.forward[index];
         if (at + 1 < shape_.position_count()) {
@@ -164,11 +171,12 @@ class Scheduler {
       case PassKind::kBackward:
         state.free_at = now + shape_.backward[index];
         state.after_backward = true;
+        state.held -= kParts - weight_parts_;
         state.weights.push_back({pass.chunk, pass.microbatch});
         if (at > 0) deliver(PassKind::kBackward, at, at - 1, pass.microbatch, state.free_at);
         break;
       case PassKind::kWeight:
-        --state.held;
+        state.held -= weight_parts_;
         state.free_at = now + shape_.weight[index];
         break;
     }
@@ -187,20 +195,52 @@ class Scheduler {
 
   const PipelineShape& shape_;
   Rule rule_;
+  int64_t weight_parts_;
   std::vector<State> states_;
   PassOrder order_;
   using Event = std::pair<SimTime, int32_t>;  // a stage may have something to do
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
 };
 
-// The drawn orders ZB-H1 and ZB-H2 (Qi et al., ICLR 2024, Figures 2 and 3): 1F1B with a longer
-// warm-up, and weight passes so far behind that every stage holds as many micro-batches as the
-// first.
-std::vector<Pass> h_phases(const PipelineShape& shape, int32_t stage) {
-  const bool h2 = shape.schedule == PipelineSchedule::kZb2p;
-  const int32_t held = h2 ? 2 * shape.stages - 1 : shape.stages;
-  const int32_t warm_up = std::min(held - (h2 ? 2 : 1) * stage, shape.microbatches);
-  const int32_t behind = held - warm_up;
+// Orders by phases, as ZB-H1 and ZB-H2 are drawn (Qi et al., ICLR 2024, Figures 2 and 3): a warm-up
+// of forward passes, then B, W, F in turn, the weight passes so many micro-batches behind.
+struct Slopes {
+  double warm_up = 0;  // more forward passes in the warm-up, per stage towards the first
+  double behind = 0;   // later weight passes, per stage towards the last
+};
+
+// Stage i of p runs 1 + (p - 1 - i) a forward passes first, and its weight passes b i behind. A
+// backward pass comes back after a hop of F + B + 2 transfers per stage, so nobody idles in the
+// beginning with a = hop / F; in the end stage 0 has to fill what the last stage gained by putting
+// off W, so nobody does with b = hop / W. Memory allows 1 + (p - 1) a and 1 + (p - 1) b
+// weight_share micro-batches: with F = B = W and weight_share = 1, a = b = 1 is H1 and a = b = 2 is
+// H2.
+Slopes fitting_slopes(const PipelineShape& shape, bool as_much_as_fits) {
+  const auto longest = [](const std::vector<Duration>& times) {
+    return std::max_element(times.begin(), times.end())->seconds();
+  };
+  const double forward = longest(shape.forward);
+  const double weight = longest(shape.weight);
+  const double hop = forward + longest(shape.backward) + 2 * shape.transfer.seconds();
+  const double others = std::max(1, shape.stages - 1);
+  const double room = memory_limit(shape) - 1;
+  Slopes slopes{room / others, room / others};
+  if (shape.weight_share > 0) slopes.behind /= shape.weight_share;
+  if (as_much_as_fits) return slopes;
+  if (forward > 0) slopes.warm_up = std::min(slopes.warm_up, hop / forward);
+  if (weight > 0) slopes.behind = std::min(slopes.behind, hop / weight);
+  return slopes;
+}
+
+std::vector<Pass> phases(const PipelineShape& shape, int32_t stage, const Slopes& slopes) {
+  const auto most = static_cast<double>(shape.microbatches);
+  const double limit = memory_limit(shape);
+  const double wanted = std::ceil(1 + (shape.stages - 1 - stage) * slopes.warm_up - 1e-9);
+  const auto warm_up = static_cast<int32_t>(std::min({wanted, limit, most}));
+  double room = most;
+  if (shape.weight_share > 0) room = std::floor((limit - warm_up) / shape.weight_share + 1e-9);
+  const auto behind =
+      static_cast<int32_t>(std::min({std::ceil(stage * slopes.behind - 1e-9), room, most}));
   std::vector<Pass> passes;
   for (int32_t m = 0; m < warm_up; ++m) passes.push_back({PassKind::kForward, 0, m});
   for (int32_t m = 0; m < shape.microbatches; ++m) {
@@ -291,13 +331,19 @@ PassOrder list_schedule(const PipelineShape& shape) {
       offer(Scheduler(shape, {patience_percent, in_turn}).run());
     }
   }
-  PassOrder drawn;
-  for (int32_t stage = 0; stage < shape.stages; ++stage) {
-    drawn.stages.push_back(shape.schedule == PipelineSchedule::kZbV
-                               ? v_phases(shape.stages, stage, shape.microbatches)
-                               : h_phases(shape, stage));
+  const auto offer_stages = [&](const auto& passes_of) {
+    PassOrder order;
+    for (int32_t stage = 0; stage < shape.stages; ++stage) order.stages.push_back(passes_of(stage));
+    offer(std::move(order));
+  };
+  if (shape.schedule == PipelineSchedule::kZbV) {
+    offer_stages([&](int32_t s) { return v_phases(shape.stages, s, shape.microbatches); });
+  } else {
+    for (const bool as_much_as_fits : {true, false}) {
+      const Slopes slopes = fitting_slopes(shape, as_much_as_fits);
+      offer_stages([&](int32_t s) { return phases(shape, s, slopes); });
+    }
   }
-  offer(std::move(drawn));
   SOAPBOX_CHECK(shortest.has_value(), "a rule that runs every pass");
   return best;
 }

@@ -232,6 +232,7 @@ class Lowering {
       const TaskId id = add(task, forward ? kSendForward : kSendBackward, duration);
       after(done, id);
       sent.push_back(id);
+      if (!plan_.overlap_sends) last_[index(stage, rank)].task = id;
     }
   }
 

@@ -48,6 +48,7 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
   States total;
   double gathered = 0;
   std::vector<double> kept(static_cast<size_t>(shape.chunks_per_stage));
+  std::vector<double> weight_kept(kept.size());
   std::vector<double> transient(kept.size());
   for (int32_t chunk = 0; chunk < shape.chunks_per_stage; ++chunk) {
     const int32_t position = shape.position(stage, chunk);
@@ -59,11 +60,11 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
       total.optimizer += states.optimizer;
       gathered = std::max(gathered, 2 * states.gathered);
       kept[c] += static_cast<double>(costs.work[l].kept_bytes);
+      weight_kept[c] += static_cast<double>(costs.work[l].weight_kept_bytes);
       transient[c] = std::max(transient[c], static_cast<double>(costs.work[l].transient_bytes));
     }
   }
-  const PassKind freeing =
-      splits_backward(shape.schedule) ? PassKind::kWeight : PassKind::kBackward;
+  if (!splits_backward(shape.schedule)) weight_kept.assign(kept.size(), 0);
   double held = 0;
   double peak_held = 0;
   double peak_transient = 0;
@@ -75,7 +76,8 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
       peak_held = held;
       peak_transient = beside;
     }
-    if (pass.kind == freeing) held -= kept[c];
+    if (pass.kind == PassKind::kBackward) held -= kept[c] - weight_kept[c];
+    if (pass.kind == PassKind::kWeight) held -= weight_kept[c];
     memory.after_pass.push_back(
         whole(total.parameters + total.gradients + total.optimizer + gathered + kWorkspace + held));
   }

@@ -55,6 +55,13 @@ std::vector<Pass> interleaved(const PipelineShape& shape, int32_t stage) {
                                   all_first ? forwards.size() : static_cast<size_t>(warm_up));
 }
 
+// Whether a pass ends with a message to another stage.
+bool sends(const PipelineShape& shape, int32_t stage, int32_t position, PassKind kind) {
+  if (kind == PassKind::kWeight) return false;
+  const int32_t to = kind == PassKind::kForward ? position + 1 : position - 1;
+  return to >= 0 && to < shape.position_count() && shape.stage_of(to) != stage;
+}
+
 }  // namespace
 
 int32_t PipelineShape::position(int32_t stage, int32_t chunk) const {
@@ -168,6 +175,9 @@ std::optional<Duration> longest_stage(const PassOrder& order, const PipelineShap
     stage.free_at = start + duration;
     if (pass.kind == PassKind::kForward) forward_end[here] = stage.free_at;
     if (pass.kind == PassKind::kBackward) backward_end[here] = stage.free_at;
+    if (!shape.overlap_sends && sends(shape, s, position, pass.kind)) {
+      stage.free_at = stage.free_at + shape.transfer;
+    }
   }
   Duration longest;
   for (const Stage& stage : stages) longest = std::max(longest, stage.free_at - stage.start);

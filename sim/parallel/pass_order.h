@@ -10,7 +10,8 @@
 //   gpipe, 1f1b   (p - 1) / m                    Huang et al. 2019; Narayanan et al. 2021
 //   interleaved   (p - 1) / (v m)                Narayanan et al. 2021
 //   zb1           (p - 1)(F + B - W) / (m (F + B + W))     Qi et al., ICLR 2024: ZB-H1
-//   zb2           (p - 1)(F + B - 2 W) / (m (F + B + W))   ZB-H2
+//   zb2           (p - 1)(F + B - 2 W) / (m (F + B + W))   ZB-H2; less where a backward pass frees
+//                 memory (weight_share), none once (p - 1)(F + B) / W weight passes can be put off
 //   zbv           0 for F = B = W                Qi et al., NeurIPS 2024
 //
 // The zero-bubble papers measure a bubble on the stage with the longest time from its first pass to
@@ -52,6 +53,11 @@ struct PipelineShape {
   std::vector<Duration> backward;
   std::vector<Duration> weight;
   Duration transfer;
+  // Whether a stage goes on while it sends; else its next pass waits until the message is out.
+  bool overlap_sends = true;
+  // Of the activations that a forward pass leaves, what is still held between the backward and the
+  // weight pass: 0 .. 1.
+  double weight_share = 1;
 
   int32_t position_count() const { return stages * chunks_per_stage; }
   // The position in order of execution of a stage's chunk, and back. Chunks wrap around the stages;

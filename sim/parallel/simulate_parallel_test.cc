@@ -184,6 +184,35 @@ TEST(SimulateParallel, ActivationsFollowTheirPaper) {
   EXPECT_DOUBLE_EQ(kept(4, true, Recompute::kNone), s * b * h / t * (34 + 5 * a * s / h));
   EXPECT_DOUBLE_EQ(kept(4, true, Recompute::kSelective), s * b * h * 34 / t);
   EXPECT_DOUBLE_EQ(kept(1, false, Recompute::kFull), 2 * s * b * h);
+
+  // What the weight gradients need, where they are a pass of their own (Qi et al., section 3.1).
+  ParallelPlan plan;
+  plan.microbatch = 3;
+  plan.flash_attention = false;
+  const LayerWork work = make_layer_work(layer, plan.strategies[0], plan);
+  EXPECT_DOUBLE_EQ(static_cast<double>(work.weight_kept_bytes), 32 * s * b * h);
+}
+
+// 1F1B once the pipeline runs, c the time of a message. A stage that waits for its messages takes
+// F + B + 2 c per micro-batch. One that does not still waits for the way to the last stage and
+// back, 2 (p - 1) c in p micro-batches. The difference is 2 c / p per micro-batch.
+TEST(SimulateParallel, SendsThatAreNotOverlappedAddToEveryPass) {
+  const TestMachine machine(4, 1);
+  const Transformer model = blocks_only(8);
+  ParallelPlan plan;
+  plan.pipeline_parallel = 4;
+  plan.microbatches = 32;
+  plan.chunk_begin = even_chunks(model, 4);
+  const auto time = [&](bool overlap) {
+    plan.overlap_sends = overlap;
+    return report_of(run_plan(machine, model, plan)).iteration_time;
+  };
+  const Duration hidden = time(true);
+  const Duration exposed = time(false);
+  const ParallelProblem problem = machine.problem(model);
+  const StageCosts costs(problem, plan);
+  const double messages = (exposed - hidden).seconds() / costs.send[0].seconds();
+  EXPECT_NEAR(messages, 2 * static_cast<double>(plan.microbatches) / 4, 2);
 }
 
 // 18 bytes per parameter (fp32 gradients) without sharding; ZeRO's shares of 2, 4 and 12.

@@ -115,6 +115,7 @@ PipelineShape positions_of(const ParallelPlan& plan) {
   shape.stages = plan.pipeline_parallel;
   shape.chunks_per_stage = plan.chunks_per_stage;
   shape.microbatches = static_cast<int32_t>(plan.microbatches);
+  shape.overlap_sends = plan.overlap_sends;
   return shape;
 }
 
@@ -181,21 +182,28 @@ size_t StageCosts::last_layer(int32_t position) const {
 
 PipelineShape StageCosts::pipeline() const {
   PipelineShape shape = positions_of(plan);
+  double share = 0;
   for (int32_t position = 0; position < plan.stage_count(); ++position) {
     Duration forward;
     Duration backward;
     Duration weight;
+    double kept = 0;
+    double weight_kept = 0;
     for (size_t l = first_layer(position); l < last_layer(position); ++l) {
       const LayerCost& cost = layer(HardwareId(0), l);
       forward += cost.forward.total();
       backward += cost.backward.total();
       weight += cost.weight.total();
+      kept += static_cast<double>(work[l].kept_bytes);
+      weight_kept += static_cast<double>(work[l].weight_kept_bytes);
     }
+    if (kept > 0) share = std::max(share, weight_kept / kept);
     shape.forward.push_back(forward);
     shape.backward.push_back(backward);
     shape.weight.push_back(weight);
   }
   if (!send.empty()) shape.transfer = *std::max_element(send.begin(), send.end());
+  shape.weight_share = share;
   return shape;
 }
 

@@ -80,6 +80,7 @@ struct ParallelPlan {
   bool flash_attention = true;
   bool overlap_gradients = true;   // gradients are reduced while backward passes go on
   bool overlap_parameters = true;  // gathered parameters are fetched one layer ahead
+  bool overlap_sends = true;       // a stage goes on while it sends to the next or the previous one
   bool overlap_tensor = false;     // tensor-parallel traffic is hidden behind its products
   double expert_imbalance = 1.0;   // work of the busiest expert rank over the mean
 
