@@ -1,0 +1,302 @@
+// Galvatron-2's search.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "sim/base/check.h"
+#include "strategies/galvatron/galvatron2.h"
+#include "strategies/galvatron/memory_dp.h"
+
+namespace soapbox::strategies::galvatron {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+// Which kinds of tensor parallelism may be mixed.
+enum class TensorKinds : uint8_t { kMegatron, kUlysses, kBoth };
+
+bool allowed(const LayerChoice& c, TensorKinds kinds) {
+  return c.tp == 1 || kinds == TensorKinds::kBoth || c.ulysses == (kinds == TensorKinds::kUlysses);
+}
+
+// Strategies that another one beats whatever their neighbours are, left out: it is smaller, and
+// faster by more than any transition can make up for. The optimum is the same.
+std::vector<size_t> worth_considering(const StageProblem& stage) {
+  const size_t n = stage.strategies;
+  const size_t last = stage.layers - 1;  // transitions are those of every layer but the first
+  const auto transition = [&](size_t from, size_t to) {
+    return stage.layers > 1 ? stage.transition_s[(last * n + from) * n + to] : 0.0;
+  };
+  const auto beaten_by = [&](size_t s, size_t better) {
+    double in = 0;
+    double out = 0;
+    for (size_t k = 0; k < n; ++k) {
+      in = std::max(in, transition(k, better) - transition(k, s));
+      out = std::max(out, transition(better, k) - transition(s, k));
+    }
+    return stage.memory_mb[better] <= stage.memory_mb[s] &&
+           stage.intra_s[better] + in + out < stage.intra_s[s];
+  };
+  std::vector<size_t> kept;
+  for (size_t s = 0; s < n; ++s) {
+    bool beaten = false;
+    for (size_t k = 0; k < n && !beaten; ++k) beaten = k != s && beaten_by(s, k);
+    if (!beaten) kept.push_back(s);
+  }
+  return kept;
+}
+
+// All layers of a stage are alike.
+StageProblem restricted(const StageProblem& stage, const std::vector<size_t>& kept) {
+  const size_t n = stage.strategies;
+  StageProblem small{stage.layers, kept.size(), {}, {}, {}};
+  for (size_t i = 0; i < stage.layers; ++i) {
+    for (const size_t s : kept) {
+      small.memory_mb.push_back(stage.memory_mb[i * n + s]);
+      small.intra_s.push_back(stage.intra_s[i * n + s]);
+    }
+    for (const size_t from : kept) {
+      for (const size_t to : kept) {
+        small.transition_s.push_back(stage.transition_s[(i * n + from) * n + to]);
+      }
+    }
+  }
+  return small;
+}
+
+// One pair of bounds on tp, kind of tensor parallelism and pipeline degree.
+class DegreeSearch {
+ public:
+  DegreeSearch(const Galvatron2Profile& profile, const Galvatron2Options& options,
+               std::vector<LayerChoice> space, const Galvatron2Bounds& bounds, TensorKinds kinds);
+  // Improves `best` with the best plan of each vocabulary.
+  void improve(bool vocab_sp, bool vocab_sdp, std::optional<Galvatron2Plan>& best) const;
+
+ private:
+  using Stages = std::vector<StageProblem>;
+  int64_t budget_mb(size_t stage, const std::vector<double>& vocab_mb) const;
+  // Strategies of all layers within the budgets; empty where none fits.
+  std::vector<LayerChoice> fine(const std::vector<double>& vocab_mb) const;
+  bool fits_uniformly(size_t s, const std::vector<double>& vocab_mb) const;
+  double iteration_s(const std::vector<LayerChoice>& layers, const VocabChoice& vocab) const;
+  void keep_better(const std::vector<LayerChoice>& layers, const VocabChoice& vocab,
+                   std::optional<Galvatron2Plan>& best) const;
+
+  const Galvatron2Profile& profile_;
+  const Galvatron2Options& options_;
+  std::vector<LayerChoice> space_;
+  Galvatron2Bounds bounds_;
+  TensorKinds kinds_;
+  int32_t pp_;
+  int64_t most_mb_;
+  std::vector<int32_t> stage_layers_;
+  Stages stages_;
+  std::vector<std::vector<size_t>> kept_;  // strategies of each stage
+  Stages small_;
+  std::vector<MemoryDp> programs_;
+};
+
+DegreeSearch::DegreeSearch(const Galvatron2Profile& profile, const Galvatron2Options& options,
+                           std::vector<LayerChoice> space, const Galvatron2Bounds& bounds,
+                           TensorKinds kinds)
+    : profile_(profile),
+      options_(options),
+      space_(std::move(space)),
+      bounds_(bounds),
+      kinds_(kinds),
+      pp_(space_.front().pp),
+      stage_layers_(static_cast<size_t>(pp_), profile.layers / pp_) {
+  // A fifth of large memories is left to the allocator's cache.
+  const int64_t all_mb = options.memory_gb * 1024;
+  most_mb_ = options.memory_gb > 20
+                 ? all_mb - static_cast<int64_t>(static_cast<double>(all_mb) * 0.2)
+                 : all_mb;
+  stage_layers_.back() += profile.layers % pp_;
+  for (int32_t i = 0; i < pp_; ++i) {
+    StageProblem stage{
+        static_cast<size_t>(stage_layers_[static_cast<size_t>(i)]), space_.size(), {}, {}, {}};
+    for (size_t u = 0; u < stage.layers; ++u) {
+      for (const LayerChoice& c : space_) {
+        stage.memory_mb.push_back(
+            static_cast<int32_t>(std::ceil(layer_memory_mb(profile, options, c, bounds, i))));
+        const double samples =
+            static_cast<double>(options.global_batch) / static_cast<double>(options.chunks);
+        stage.intra_s.push_back(layer_time_s(profile, options, c, samples, true));
+        for (const LayerChoice& to : space_) {
+          stage.transition_s.push_back(
+              u == 0 && i == 0 ? 0 : transition_s(profile, options, c, to, bounds));
+        }
+      }
+    }
+    stages_.push_back(std::move(stage));
+  }
+  if (!options.fine_grained) return;
+  for (const StageProblem& stage : stages_) {
+    kept_.push_back(worth_considering(stage));
+    small_.push_back(restricted(stage, kept_.back()));
+  }
+  for (const StageProblem& stage : small_) programs_.emplace_back(stage, most_mb_);
+}
+
+// What the layers of a stage may have: gathered activations of Megatron's sequence parallelism and
+// the vocabulary are taken off.
+int64_t DegreeSearch::budget_mb(size_t stage, const std::vector<double>& vocab_mb) const {
+  int64_t buffer = 0;
+  if (options_.sequence_parallel && (kinds_ != TensorKinds::kUlysses || !options_.fine_grained)) {
+    const double mb = static_cast<double>(bounds_.microbatch) / bounds_.min_tp * bounds_.max_tp *
+                      static_cast<double>(profile_.hidden * profile_.seq_len) * 4 / 1024 / 1024;
+    buffer = static_cast<int64_t>(options_.mixed_precision ? mb / 2 : mb);
+  }
+  return most_mb_ - static_cast<int64_t>(std::ceil(vocab_mb[stage])) - buffer;
+}
+
+std::vector<LayerChoice> DegreeSearch::fine(const std::vector<double>& vocab_mb) const {
+  std::vector<LayerChoice> layers;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const auto chosen = programs_[i].best(budget_mb(i, vocab_mb));
+    if (!chosen) return {};
+    for (const uint16_t s : chosen->strategy) layers.push_back(space_[kept_[i][s]]);
+  }
+  return layers;
+}
+
+bool DegreeSearch::fits_uniformly(size_t s, const std::vector<double>& vocab_mb) const {
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const int64_t mb = int64_t{stages_[i].memory_mb[s]} * stage_layers_[i];
+    if (mb > budget_mb(i, vocab_mb)) return false;
+  }
+  return true;
+}
+
+double DegreeSearch::iteration_s(const std::vector<LayerChoice>& layers,
+                                 const VocabChoice& vocab) const {
+  const auto chunks = static_cast<double>(options_.chunks);
+  const double samples = static_cast<double>(options_.global_batch) / chunks;
+  std::vector<double> compute = vocab_time_s(profile_, options_, pp_, bounds_, vocab, false);
+  std::vector<double> whole(compute.size(), 0);
+  size_t layer = 0;
+  for (size_t i = 0; i < compute.size(); ++i) {
+    for (int32_t u = 0; u < stage_layers_[i]; ++u, ++layer) {
+      compute[i] += layer_time_s(profile_, options_, layers[layer], samples, false);
+      whole[i] += layer_time_s(profile_, options_, layers[layer], samples, true);
+    }
+  }
+  double sum = 0;
+  double exposed = 0;
+  for (size_t i = 0; i < compute.size(); ++i) {
+    sum += compute[i];
+    exposed = std::max(exposed, whole[i] - sum);
+  }
+  const double waits = std::min(pp_ - 1.0, chunks - 1) * compute[0];
+  const double steady = compute[0] * std::max(0.0, chunks + 1 - pp_);
+  return std::max(sum + compute.back() * (chunks - 1), std::max(waits, sum - compute[0]) + steady) +
+         exposed;
+}
+
+void DegreeSearch::keep_better(const std::vector<LayerChoice>& layers, const VocabChoice& vocab,
+                               std::optional<Galvatron2Plan>& best) const {
+  if (layers.empty()) return;
+  const double time_s = iteration_s(layers, vocab);
+  if (!best || time_s < best->iteration_s) best = {time_s, pp_, stage_layers_, layers, vocab};
+}
+
+void DegreeSearch::improve(bool vocab_sp, bool vocab_sdp,
+                           std::optional<Galvatron2Plan>& best) const {
+  const auto layer_count = static_cast<size_t>(profile_.layers);
+  for (int32_t tp = bounds_.min_tp; tp <= bounds_.max_tp && tp * pp_ <= options_.devices; tp *= 2) {
+    const VocabChoice vocab{tp, vocab_sp, vocab_sdp};
+    if (options_.fine_grained) {
+      const auto vocab_mb = vocab_memory_mb(profile_, options_, space_.front(), bounds_, vocab);
+      keep_better(fine(vocab_mb), vocab, best);
+      continue;
+    }
+    for (size_t s = 0; s < space_.size(); ++s) {
+      const auto vocab_mb = vocab_memory_mb(profile_, options_, space_.front(), bounds_, vocab);
+      if (space_[s].tp == tp && fits_uniformly(s, vocab_mb)) {
+        keep_better(std::vector<LayerChoice>(layer_count, space_[s]), vocab, best);
+      }
+    }
+  }
+}
+
+// Strategies and micro-batch of one pipeline degree; none where the batch cannot be cut so.
+std::vector<LayerChoice> of_degree(const Galvatron2Options& options,
+                                   const std::vector<LayerChoice>& space, int32_t pp,
+                                   TensorKinds kinds, Galvatron2Bounds& bounds) {
+  const int32_t ranks = options.devices / pp / bounds.min_tp;
+  if (ranks == 0 || options.global_batch % ranks != 0) return {};
+  const int64_t local = options.global_batch / ranks;
+  bounds.microbatch = (local + options.chunks - 1) / options.chunks;
+  if (options.chunks > local ||
+      options.chunks != (local + bounds.microbatch - 1) / bounds.microbatch) {
+    return {};
+  }
+  std::vector<LayerChoice> found;
+  for (const LayerChoice& c : space) {
+    if (c.pp == pp && c.tp >= bounds.min_tp && c.tp <= bounds.max_tp && allowed(c, kinds)) {
+      found.push_back(c);
+    }
+  }
+  return found;
+}
+
+void search_bounds(const Galvatron2Profile& profile, const Galvatron2Options& options,
+                   const std::vector<LayerChoice>& space, Galvatron2Bounds bounds,
+                   std::optional<Galvatron2Plan>& best) {
+  for (const TensorKinds kinds :
+       {TensorKinds::kMegatron, TensorKinds::kUlysses, TensorKinds::kBoth}) {
+    if (!options.ulysses && kinds != TensorKinds::kMegatron) continue;
+    for (int32_t pp = 1; pp <= options.devices; pp *= 2) {
+      std::vector<LayerChoice> choices = of_degree(options, space, pp, kinds, bounds);
+      if (choices.empty() || pp > profile.layers) continue;
+      const DegreeSearch search(profile, options, std::move(choices), bounds, kinds);
+      for (const bool vocab_sp : {false, true}) {
+        const TensorKinds other = vocab_sp ? TensorKinds::kMegatron : TensorKinds::kUlysses;
+        if (kinds == other || (vocab_sp && !options.ulysses)) continue;
+        for (const bool vocab_sdp : {false, true}) search.improve(vocab_sp, vocab_sdp, best);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<LayerChoice> galvatron2_space(int32_t devices, bool ulysses) {
+  std::vector<LayerChoice> leaves;
+  for (const bool checkpoint : {false, true}) {
+    for (int32_t pp = 1; pp <= devices; pp *= 2) {
+      for (int32_t tp = 1; tp <= devices / pp; tp *= 2) {
+        LayerChoice leaf{.pp = pp, .tp = tp, .dp = devices / pp / tp};
+        leaf.checkpoint = checkpoint;
+        for (const bool consecutive : {false, true}) {
+          for (const bool fsdp : {false, true}) {
+            for (const bool sequence : {false, true}) {
+              if ((consecutive && !leaf.mixed()) || (fsdp && leaf.dp == 1)) continue;
+              if (sequence && (tp == 1 || !ulysses)) continue;
+              leaf.tp_consecutive = consecutive;
+              leaf.fsdp = fsdp;
+              leaf.ulysses = sequence;
+              leaves.push_back(leaf);
+            }
+          }
+        }
+      }
+    }
+  }
+  return leaves;
+}
+
+std::optional<Galvatron2Plan> galvatron2_search(const Galvatron2Profile& profile,
+                                                const Galvatron2Options& options) {
+  const std::vector<LayerChoice> space = galvatron2_space(options.devices, options.ulysses);
+  std::optional<Galvatron2Plan> best;
+  for (int32_t min_tp = 1; min_tp <= options.devices; min_tp *= 2) {
+    for (int32_t max_tp = min_tp; max_tp <= options.devices; max_tp *= 2) {
+      search_bounds(profile, options, space, {min_tp, max_tp, 1}, best);
+    }
+  }
+  return best;
+}
+
+}  // namespace soapbox::strategies::galvatron
