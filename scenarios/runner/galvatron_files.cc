@@ -17,6 +17,7 @@ namespace {
 // A larger message may be slower by so much before a bandwidth counts as falling.
 constexpr double kJitter = 0.1;
 constexpr int64_t kMost = int64_t{1} << 40;
+constexpr int64_t kMostDegree = 1 << 20;
 
 // Reads keys by their pattern, piece by piece.
 class Key {
@@ -41,6 +42,18 @@ class Key {
     rest_.remove_prefix(at + stop.size());
     return true;
   }
+  // A whole number, or several in brackets: "512", "[512,512]".
+  bool sizes(std::string& value) {
+    const std::string_view before = rest_;
+    int64_t size = 0;
+    const bool list = text("[");
+    do {
+      if (!number(size)) return false;
+    } while (list && text(","));
+    if (list && !text("]")) return false;
+    value = before.substr(0, before.size() - rest_.size());
+    return true;
+  }
   bool end() const { return rest_.empty(); }
 
  private:
@@ -56,11 +69,22 @@ class ProfileReader {
   bool layer(const std::string& key);
   bool bandwidth(const std::string& key);
   bool message(const std::string& key);
+  bool memory(const std::string& key);
+  void layer_memory(JsonObject& section, GalvatronProfile::LayerMemory found);
+  void other_memory(JsonObject& section, GalvatronProfile::OtherMemory found);
+  bool raw_memory(const std::string& key);
+  GalvatronProfile::ByTensorDegree by_degree(JsonObject& section, std::string_view key,
+                                             double* checkpoint);
   double positive(const std::string& key, std::string_view unit);
+  static double not_negative(JsonObject& json, std::string_view key, std::string_view unit);
+  void keep_error(const JsonObject& section) {
+    if (const Status status = section.status(); !status && status_) status_ = status;
+  }
   void check_bandwidths();
 
   JsonObject json_;
   GalvatronProfile profile_;
+  Status status_ = ok();  // of sections
 };
 
 double ProfileReader::positive(const std::string& key, std::string_view unit) {
@@ -72,16 +96,118 @@ double ProfileReader::positive(const std::string& key, std::string_view unit) {
   return value;
 }
 
+double ProfileReader::not_negative(JsonObject& json, std::string_view key, std::string_view unit) {
+  const double most = std::numeric_limits<double>::max();
+  const double value = json.number_or(key, 0, -most, most);
+  if (value < 0) {
+    json.fail(key, str_cat(key, " is ", value, " ", unit, "; a measured figure is not below 0"));
+  }
+  return value;
+}
+
 bool ProfileReader::layer(const std::string& key) {
   GalvatronProfile::LayerTime time;
   Key rest(key);
   if (!key.starts_with("layertype_") && !key.starts_with("layernum[")) return false;
-  if (!rest.until("_bsz", time.layer) || !rest.number(time.batch) || !rest.text("_seq") ||
-      !rest.number(time.seq_len) || !rest.end()) {
+  if (!rest.until("_bsz", time.layer)) {
+    time.layer = key;
+  } else if (!rest.number(time.batch) || (rest.text("_seq") && !rest.sizes(time.seq)) ||
+             !rest.end()) {
     return false;
   }
-  time.ms = positive(key, "ms");
+  // A model may have nothing besides its layers.
+  const bool other = time.layer.starts_with("layertype_other");
+  if (other) time.layer = "layertype_other";  // older files number it
+  time.ms = other ? not_negative(json_, key, "ms") : positive(key, "ms");
   profile_.layers.push_back(time);
+  return true;
+}
+
+// MB by degree of tensor parallelism, or one number for tp = 1; "checkpoint" apart.
+GalvatronProfile::ByTensorDegree ProfileReader::by_degree(JsonObject& section, std::string_view key,
+                                                          double* checkpoint) {
+  GalvatronProfile::ByTensorDegree values;
+  Result<JsonObject> table = section.object(key);
+  if (!table) {  // not an object
+    values[1] = not_negative(section, key, "MB");
+    return values;
+  }
+  for (const std::string& degree : table->unread_keys()) {
+    const double mb = not_negative(*table, degree, "MB");
+    Key text(degree);
+    int64_t tp = 0;
+    if (checkpoint != nullptr && degree == "checkpoint") {
+      *checkpoint = mb;
+    } else if (text.number(tp) && text.end() && tp >= 1 && tp <= kMostDegree) {
+      values[static_cast<int32_t>(tp)] = mb;
+    } else {
+      table->fail(degree, str_cat("'", shown(degree), "' is no degree of tensor parallelism"));
+    }
+  }
+  keep_error(*table);
+  if (values.empty()) section.fail(key, str_cat(key, " has no figure"));
+  return values;
+}
+
+void ProfileReader::layer_memory(JsonObject& section, GalvatronProfile::LayerMemory found) {
+  found.parameter_mb = not_negative(section, "parameter_size", "MB");
+  if (!section.has("parameter_size")) section.fail("", "a layer without parameter_size");
+  found.activation_mb = by_degree(section, "tp_activation_per_bsz_dict", &found.checkpoint_mb);
+  keep_error(section);
+  profile_.memory.push_back(std::move(found));
+}
+
+void ProfileReader::other_memory(JsonObject& section, GalvatronProfile::OtherMemory found) {
+  found.states_mb = by_degree(section, "model_states", nullptr);
+  found.activation_mb = by_degree(section, "activation", nullptr);
+  keep_error(section);
+  profile_.other_memory.push_back(std::move(found));
+}
+
+// layertype_0_sp, other_memory_pp_off: the figures themselves, or by sequence length.
+bool ProfileReader::memory(const std::string& key) {
+  const bool layers = key.starts_with("layertype_");
+  if (!layers && !key.starts_with("other_memory_pp_")) return false;
+  Result<JsonObject> section = json_.object(key);
+  if (!section) return false;
+  const bool sequence_parallel = key.ends_with("_sp");
+  const std::string name = key.substr(0, key.size() - (sequence_parallel ? 3 : 0));
+  const auto read = [&](JsonObject& figures, const std::string& seq) {
+    if (layers) {
+      layer_memory(figures, {name, sequence_parallel, seq, 0, {}, 0});
+    } else {
+      other_memory(
+          figures,
+          {name.substr(std::string("other_memory_").size()), sequence_parallel, seq, {}, {}});
+    }
+  };
+  if (section->has(layers ? "parameter_size" : "model_states")) {
+    read(*section, "");
+    return true;
+  }
+  for (const std::string& seq : section->unread_keys()) {
+    Key text(seq);
+    std::string sizes;
+    Result<JsonObject> figures = section->object(seq);
+    if (!figures || !text.sizes(sizes) || !text.end()) {
+      section->fail(seq, str_cat("'", shown(seq), "' is no sequence length with figures"));
+      break;
+    }
+    read(*figures, sizes);
+  }
+  keep_error(*section);
+  return true;
+}
+
+// "1_2_4_vtp_sp": degrees and what was measured there, from which the other sections come.
+bool ProfileReader::raw_memory(const std::string& key) {
+  Key text(key);
+  int64_t degree = 0;
+  if (!text.number(degree) || !text.text("_") || !text.number(degree) || !text.text("_") ||
+      !text.number(degree)) {
+    return false;
+  }
+  json_.ask(key);
   return true;
 }
 
@@ -144,12 +270,14 @@ Result<GalvatronProfile> ProfileReader::read() {
   for (const std::string& key : json_.unread_keys()) {
     if (key == "overlap_coe") {
       profile_.overlap = json_.number_or(key, 0, 1, 10);
-    } else if (!layer(key) && !bandwidth(key) && !message(key)) {
+    } else if (!memory(key) && !raw_memory(key) && !layer(key) && !bandwidth(key) &&
+               !message(key)) {
       json_.fail(key, str_cat("key '", shown(key),
                               "' is none of layertype_*, layernum[*], allreduce_size_*, pp_size_*, "
-                              "all2all_size_*, overlap_coe"));
+                              "all2all_size_*, overlap_coe, other_memory_*, or degrees P_T_D"));
     }
     if (!json_.status()) return json_.status().error();
+    if (!status_) return status_.error();
   }
   check_bandwidths();
   if (!json_.status()) return json_.status().error();

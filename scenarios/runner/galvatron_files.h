@@ -4,6 +4,12 @@
 //   computation_profiling_*.json   layertype_I_bszB_seqS: forward ms per sample of one layer
 //                                  layertype_other_bszB_seqS: of embedding and head
 //                                  layernum[N]_bszB_seqS: forward ms of a whole model
+//                                  (older files leave out _seqS, or both; S may be a list)
+//   memory_profiling_*.json        layertype_I[_sp]: parameter_size and
+//                                  tp_activation_per_bsz_dict in MB, by sequence length or not
+//                                  other_memory_pp_off|on_first|on_last[_sp]: model_states and
+//                                  activation of embedding and head
+//                                  P_T_D..: what was measured, which is not read
 //   allreduce_bandwidth_*.json     allreduce_size_K_consec_0|1: bus GB/s of K ranks
 //   p2p_bandwidth_*.json           pp_size_K: GB/s between K stages
 //   sp_time_*.json                 allreduce_size_K_MMB_time, all2all_size_K_MMB_time: ms
@@ -13,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +32,25 @@ namespace soapbox::runner {
 struct GalvatronProfile {
   struct LayerTime {
     std::string layer;  // "layertype_0", "layertype_other", "layernum[2]"
-    int64_t batch = 0;
-    int64_t seq_len = 0;
+    int64_t batch = 0;  // 0: not stated
+    std::string seq;    // "512" or "[512,512]"; empty: not stated
     double ms = 0;
+  };
+  using ByTensorDegree = std::map<int32_t, double>;
+  struct LayerMemory {
+    std::string layer;  // "layertype_0"
+    bool sequence_parallel = false;
+    std::string seq;
+    double parameter_mb = 0;
+    ByTensorDegree activation_mb;  // of a sample
+    double checkpoint_mb = 0;      // 0: not stated
+  };
+  struct OtherMemory {
+    std::string place;  // "pp_off", "pp_on_first", "pp_on_last"
+    bool sequence_parallel = false;
+    std::string seq;
+    ByTensorDegree states_mb;
+    ByTensorDegree activation_mb;
   };
   struct Bandwidth {
     std::string op;  // "allreduce", "pp"
@@ -42,6 +65,8 @@ struct GalvatronProfile {
     double ms = 0;
   };
   std::vector<LayerTime> layers;
+  std::vector<LayerMemory> memory;
+  std::vector<OtherMemory> other_memory;
   std::vector<Bandwidth> bandwidths;
   std::vector<MessageTime> messages;  // sorted by op, ranks, size
   double overlap = 0;                 // 0: not stated

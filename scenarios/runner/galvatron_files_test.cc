@@ -24,6 +24,57 @@ TEST(GalvatronFiles, ThePublishedProfileWithANegativeTimeIsRefused) {
             "figure is above 0");
 }
 
+// AFDWang/Hetu-Galvatron@0beac24: llama_hf at 4096, T5-3B, and Swin-Huge, which has nothing but its
+// layers. Both forms of memory: with a sequence length, and in older files without.
+TEST(GalvatronFiles, MemoryAndOlderKeysAreRead) {
+  const auto good = parse_galvatron_profile(R"({
+    "layernum[6]_bsz2": 77.27328643798828,
+    "layertype_other_0_bsz1": 5.786131095886223,
+    "layertype_other_bsz12_seq[3136,784,196,49]": 0,
+    "1_1_8_sp": {"layernum[1,1]_bsz8_seq[512,512]_rank0_ms": 434.73974609375},
+    "layertype_0": {"parameter_size": 773.2509765625,
+                    "tp_activation_per_bsz_dict": {"1": 301.28173828125, "checkpoint": 16.0}},
+    "layertype_1_sp": {"512": {"parameter_size": 258.19140625,
+                               "tp_activation_per_bsz_dict": {"2": 39.228515625}}},
+    "other_memory_pp_on_first": {"model_states": 2157.0, "activation": 46.5582275390625},
+    "other_memory_pp_off_sp": {"[512,512]": {"model_states": {"4": 459.1103515625},
+                                             "activation": {"4": 13.2642822265625}}}
+})",
+                                            "x.json");
+  ASSERT_TRUE(good) << good.error().to_string();
+  ASSERT_EQ(good->layers.size(), 3u);
+  EXPECT_EQ(good->layers[1].layer, "layertype_other");
+  EXPECT_EQ(good->layers[1].seq, "");
+  EXPECT_EQ(good->layers[2].seq, "[3136,784,196,49]");
+  ASSERT_EQ(good->memory.size(), 2u);
+  EXPECT_DOUBLE_EQ(good->memory[0].checkpoint_mb, 16);
+  EXPECT_TRUE(good->memory[1].sequence_parallel);
+  EXPECT_EQ(good->memory[1].seq, "512");
+  ASSERT_EQ(good->other_memory.size(), 2u);
+  EXPECT_EQ(good->other_memory[0].place, "pp_on_first");
+  EXPECT_DOUBLE_EQ(good->other_memory[0].states_mb.at(1), 2157);
+  EXPECT_DOUBLE_EQ(good->other_memory[1].activation_mb.at(4), 13.2642822265625);
+}
+
+TEST(GalvatronFiles, MemoryThatCannotBeIsRefusedAtItsPlace) {
+  const struct {
+    const char* text;
+    const char* error;
+  } cases[] = {
+      {R"({"layertype_0": {"parameter_size": -1, "tp_activation_per_bsz_dict": {"1": 2}}})",
+       "x.json:1:18: parameter_size is -1 MB; a measured figure is not below 0"},
+      {R"({"layertype_0": {"parameter_size": 1, "tp_activation_per_bsz_dict": {"x": 2}}})",
+       "x.json:1:70: 'x' is no degree of tensor parallelism"},
+      {R"({"layertype_0": {"parameter_size": 1}})", "has no figure"},
+      {R"({"other_memory_pp_off": {"abc": {"model_states": 1}}})", "is no sequence length"},
+  };
+  for (const auto& [text, error] : cases) {
+    const auto profile = parse_galvatron_profile(text, "x.json");
+    ASSERT_FALSE(profile) << text;
+    EXPECT_THAT(profile.error().to_string(), HasSubstr(error));
+  }
+}
+
 // The test suite of the same repository, search_configs.py: small dips between message sizes.
 TEST(GalvatronFiles, MeasuredFiguresAreRead) {
   const auto profile = parse_galvatron_profile(R"({
@@ -38,7 +89,7 @@ TEST(GalvatronFiles, MeasuredFiguresAreRead) {
   ASSERT_TRUE(profile) << profile.error().to_string();
   ASSERT_EQ(profile->layers.size(), 1u);
   EXPECT_EQ(profile->layers[0].layer, "layertype_0");
-  EXPECT_EQ(profile->layers[0].seq_len, 4096);
+  EXPECT_EQ(profile->layers[0].seq, "4096");
   ASSERT_EQ(profile->bandwidths.size(), 3u);
   EXPECT_FALSE(profile->bandwidths[1].consecutive);
   EXPECT_EQ(profile->bandwidths[2].op, "pp");
@@ -61,7 +112,7 @@ TEST(GalvatronFiles, ABandwidthThatFallsIsRefused) {
 
 TEST(GalvatronFiles, UnknownKeysAndValuesOfOtherKindsAreRefused) {
   for (const char* bad :
-       {R"({"layertype_0_bsz1": 1})", R"({"allreduce_size_8_consec_2": 1})", R"({"x": 1})",
+       {R"({"layertype_0_bszx": 1})", R"({"allreduce_size_8_consec_2": 1})", R"({"x": 1})",
         R"({"pp_size_2": "fast"})", R"({"pp_size_2": 0})", R"({"overlap_coe": 0.5})", "[1]", "{"}) {
     EXPECT_FALSE(parse_galvatron_profile(bad, "x.json")) << bad;
   }

@@ -93,11 +93,10 @@ double OracleReport::grid_spread() const {
   return grid_runs == 0 ? 0 : grid_worst_s / grid_best_s;
 }
 
-OracleReport planner_oracle(const ParallelProblem& problem,
+OracleReport planner_oracle(const ParallelProblem& problem, const uniap::LayerCosts& layers,
                             const uniap::TransformerCostsOptions& costs,
                             const uniap::TableOptions& tables, int64_t global_batch,
                             const uniap::UnifiedOutcome& chosen, const OracleSpec& spec) {
-  const uniap::TransformerCosts layers(problem, costs);
   uniap::Candidates candidates(layers, tables, global_batch);
   candidates.add_grid();
   Rng rng(spec.seed);

@@ -9,6 +9,7 @@
 
 #include "scenarios/runner/record.h"
 #include "sim/parallel/simulate_parallel.h"
+#include "strategies/uniap/layer_costs.h"
 #include "strategies/uniap/transformer_costs.h"
 #include "strategies/uniap/unified.h"
 
@@ -19,8 +20,8 @@ struct OracleSpec {
   uint64_t seed = 0;
 };
 
-// Candidates are those of strategies/uniap/candidates.h. Every one is simulated, whether or not the
-// tables say that it fits.
+// `layers` price the candidates, which are those of strategies/uniap/candidates.h. Every one is
+// simulated, whether or not the tables say that it fits.
 struct OracleReport {
   size_t grid = 0;         // plans made by hand
   size_t grid_tables = 0;  // of them, those that fit by the tables
@@ -42,6 +43,7 @@ struct OracleReport {
 };
 
 OracleReport planner_oracle(const ParallelProblem& problem,
+                            const strategies::uniap::LayerCosts& layers,
                             const strategies::uniap::TransformerCostsOptions& costs,
                             const strategies::uniap::TableOptions& tables, int64_t global_batch,
                             const strategies::uniap::UnifiedOutcome& chosen,

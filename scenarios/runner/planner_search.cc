@@ -8,6 +8,7 @@
 #include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/collective_profile_file.h"
 #include "scenarios/runner/galvatron_files.h"
+#include "scenarios/runner/galvatron_folder.h"
 #include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
@@ -15,12 +16,16 @@
 #include "sim/base/check.h"
 #include "sim/base/str.h"
 #include "sim/model/transformers.h"
+#include "strategies/uniap/own_models.h"
+#include "strategies/uniap/profiled_costs.h"
+#include "strategies/uniap/simulated_profile.h"
 #include "strategies/uniap/to_plan.h"
 
 namespace soapbox::runner {
 namespace {
 
 namespace uniap = strategies::uniap;
+namespace galvatron = strategies::galvatron;
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMostBatch = 1 << 24;
@@ -145,6 +150,8 @@ Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcom
   record.add("devices", outcome.cluster.device_count());
   record.add("global_batch", spec.global_batch);
   record.add("method", spec.method);
+  record.add("cost_model", spec.own_cost_model ? "own" : "soapbox");
+  record.add("tables", spec.galvatron_profiles.empty() ? "simulator" : "galvatron profiles");
   const Report* report = outcome.report();
   record.add("feasible", report != nullptr);
   const auto simulated = [&](auto field) {
@@ -236,6 +243,8 @@ std::vector<Option> planner_options() {
       {"galvatron-out", "FILE", "planners: write the plan as JSON of Galvatron"},
       {"set", "SWITCH=VALUE,...", "planners: what the cost tables contain; see below"},
       {"oracle", "N", "planners: simulate all uniform plans, N drawn ones (--seed) and neighbours"},
+      {"cost-model", "NAME", "planners: soapbox (default), or own: that of its publication"},
+      {"galvatron-profiles", "DIR", "planners: tables from Galvatron's profiles in this folder"},
       {"cpu-limit", "S", "planners: CPU seconds for each pp and micro-batch count (default 60)"}};
 }
 
@@ -252,6 +261,21 @@ Status read_oracle(const Arguments& arguments, PlannerSearchSpec& spec) {
     spec.oracle = {static_cast<uint64_t>(**samples), static_cast<uint64_t>(seed->value_or(0))};
   }
   return ok();
+}
+
+Status read_costs(const Arguments& arguments, PlannerSearchSpec& spec) {
+  spec.galvatron_profiles = arguments.text_or("galvatron-profiles", "");
+  const std::string model = arguments.text_or("cost-model", "soapbox");
+  if (model != "soapbox" && model != "own") {
+    const std::array<std::string, 2> known = {"own", "soapbox"};
+    return usage_error(str_cat("--cost-model: ", unknown_name("cost model", model, known)));
+  }
+  spec.own_cost_model = model == "own";
+  if (!spec.own_cost_model || uniap::find_own_model(spec.method) != nullptr) return ok();
+  std::vector<std::string> names;
+  for (const uniap::OwnModelRow& row : uniap::own_model_table()) names.emplace_back(row.planner);
+  return usage_error(str_cat("--cost-model own: ", spec.method,
+                             " was published without a cost model; with one: ", join(names, ", ")));
 }
 
 }  // namespace
@@ -285,6 +309,8 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
   spec.cpu_limit_s = static_cast<double>(limit->value_or(60));
   const Status oracle = read_oracle(arguments, spec);
   if (!oracle) return oracle.error();
+  const Status costs = read_costs(arguments, spec);
+  if (!costs) return costs.error();
   const Status precision = read_precision(arguments, spec.model, spec.costs);
   if (!precision) return precision.error();
   if (const std::optional<std::string> text = arguments.text("set")) {
@@ -293,6 +319,86 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
   }
   return spec;
 }
+
+namespace {
+
+Status check_search(const PlannerSearchSpec& spec, const Cluster& cluster) {
+  if (cluster.hardware().size() != 1) {
+    return bad_input(str_cat("cluster ", cluster.name(), " has ", cluster.hardware().size(),
+                             " kinds of devices; planners take clusters of one kind"));
+  }
+  if (spec.stages && static_cast<int64_t>(cluster.device_count()) % *spec.stages != 0) {
+    return usage_error(str_cat("--pp ", *spec.stages, " does not divide the ",
+                               cluster.device_count(), " devices"));
+  }
+  if (spec.microbatches && spec.global_batch % *spec.microbatches != 0) {
+    return usage_error(str_cat("--microbatches ", *spec.microbatches,
+                               " does not divide the global batch of ", spec.global_batch));
+  }
+  return ok();
+}
+
+// What prices the layers: the simulator's costs, or profiles with the profile that they are.
+struct PlannerCosts {
+  uniap::TransformerCosts simulated;
+  std::optional<galvatron::Galvatron2Profile> profile = {};
+  std::optional<uniap::ProfiledCosts> profiled = {};
+  const uniap::LayerCosts& layers() const {
+    if (profiled) return *profiled;
+    return simulated;
+  }
+};
+
+Result<PlannerCosts> load_costs(const PlannerSearchSpec& spec, const ParallelProblem& problem) {
+  PlannerCosts costs{uniap::TransformerCosts(problem, spec.costs)};
+  if (spec.galvatron_profiles.empty()) {
+    if (spec.own_cost_model) costs.profile = uniap::simulated_profile(problem, costs.simulated);
+    return costs;
+  }
+  const auto devices = static_cast<int64_t>(problem.cluster.device_count());
+  const int64_t per_node = std::min(problem.groups.fabric().devices_per_node, devices);
+  Result<galvatron::Galvatron2Profile> profile =
+      read_galvatron_folder(spec.galvatron_profiles, problem.model, {devices / per_node, per_node});
+  if (!profile) return profile.error();
+  uniap::ProfiledProblem profiled;
+  for (size_t first = 1; const galvatron::Galvatron2Layers& type : profile->types) {
+    profiled.heads.push_back(problem.model.layers[first].attention.heads);
+    first += static_cast<size_t>(type.layers);
+  }
+  profiled.devices = static_cast<int32_t>(devices);
+  const Bytes memory = problem.cluster.hardware_of(DeviceId(0)).memory;
+  profiled.memory = kReserved < memory ? memory - kReserved : Bytes();
+  profiled.precise = spec.costs.precision.compute == DataType::kFp32;
+  Result<uniap::ProfiledCosts> made = uniap::ProfiledCosts::make(*profile, std::move(profiled));
+  if (!made) return made.error();
+  costs.profile = *std::move(profile);
+  costs.profiled = *std::move(made);
+  return costs;
+}
+
+// The plan of the planner, and the switches under which it is one.
+uniap::OwnAnswer search_plan(const PlannerSearchSpec& spec, const uniap::PlannerRow& planner,
+                             const PlannerCosts& costs, const ParallelProblem& problem) {
+  uniap::UnifiedRequest request{.costs = costs.layers(),
+                                .options = spec.tables,
+                                .global_batch = spec.global_batch,
+                                .planner = planner,
+                                .cpu_limit_s = spec.cpu_limit_s,
+                                .stages = spec.stages,
+                                .microbatches = spec.microbatches};
+  if (costs.profiled && spec.tables.compute_slowdown == 1 && spec.tables.traffic_slowdown == 1) {
+    request.options.compute_slowdown = costs.profile->overlap_slowdown;
+    request.options.traffic_slowdown = costs.profile->overlap_slowdown;
+  }
+  if (!spec.own_cost_model) return {uniap::unified_search(request), request.options};
+  return uniap::find_own_model(spec.method)
+      ->search({.search = request,
+                .profile = *costs.profile,
+                .mixed_precision = spec.costs.precision.compute != DataType::kFp32,
+                .memory = problem.cluster.hardware_of(DeviceId(0)).memory});
+}
+
+}  // namespace
 
 Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
   const Result<const uniap::PlannerRow*> planner = uniap::find_planner(spec.method);
@@ -305,40 +411,25 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
   if (spec.devices) devices = static_cast<size_t>(*spec.devices);
   Result<Cluster> cluster = load_cluster(*scenarios, spec.cluster, devices);
   if (!cluster) return cluster.error();
-  if (cluster->hardware().size() != 1) {
-    return bad_input(str_cat("cluster ", cluster->name(), " has ", cluster->hardware().size(),
-                             " kinds of devices; planners take clusters of one kind"));
-  }
-  if (spec.stages && static_cast<int64_t>(cluster->device_count()) % *spec.stages != 0) {
-    return usage_error(str_cat("--pp ", *spec.stages, " does not divide the ",
-                               cluster->device_count(), " devices"));
-  }
-  if (spec.microbatches && spec.global_batch % *spec.microbatches != 0) {
-    return usage_error(str_cat("--microbatches ", *spec.microbatches,
-                               " does not divide the global batch of ", spec.global_batch));
-  }
+  if (const Status status = check_search(spec, *cluster); !status) return status.error();
   const auto kernels = cluster_kernel_costs(*scenarios, *cluster);
   if (!kernels) return kernels.error();
   const Result<GroupCosts> groups = load_group_costs(*scenarios, *cluster);
   if (!groups) return groups.error();
   PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster)};
   const ParallelProblem problem{outcome.model, outcome.cluster, *kernels, *groups, spec.factors};
-  const uniap::TransformerCosts costs(problem, spec.costs);
-  outcome.unified = uniap::unified_search({.costs = costs,
-                                           .options = spec.tables,
-                                           .global_batch = spec.global_batch,
-                                           .planner = **planner,
-                                           .cpu_limit_s = spec.cpu_limit_s,
-                                           .stages = spec.stages,
-                                           .microbatches = spec.microbatches});
+  const Result<PlannerCosts> costs = load_costs(spec, problem);
+  if (!costs) return costs.error();
+  uniap::OwnAnswer found = search_plan(spec, **planner, *costs, problem);
+  outcome.unified = std::move(found.outcome);
   if (spec.oracle) {
-    outcome.oracle = planner_oracle(problem, spec.costs, spec.tables, spec.global_batch,
-                                    outcome.unified, *spec.oracle);
+    outcome.oracle = planner_oracle(problem, costs->layers(), spec.costs, found.options,
+                                    spec.global_batch, outcome.unified, *spec.oracle);
   }
   if (!outcome.unified.best) return outcome;
-  outcome.plan =
-      uniap::to_parallel_plan(outcome.unified.best->tables, outcome.unified.best->assignment,
-                              spec.costs, spec.tables, spec.global_batch);
+  const uniap::UnifiedPlan& best = *outcome.unified.best;
+  outcome.plan = uniap::to_parallel_plan(best.tables, best.assignment, spec.costs, found.options,
+                                         spec.global_batch);
   const Status fits =
       check_parallel_plan(outcome.model, *outcome.plan, outcome.cluster.device_count());
   SOAPBOX_CHECK(fits.has_value(), "a planner's plan is not a plan");

@@ -32,6 +32,9 @@ struct PlannerSearchSpec {
   RunFactors factors;
   double cpu_limit_s = 60;
   std::optional<OracleSpec> oracle;  // asked for
+  bool own_cost_model = false;       // the planner's publication's, where it has one
+  // A folder of Galvatron's profiles, which then make the tables; empty: the simulator's costs do.
+  std::string galvatron_profiles;
 };
 
 // The options that planners alone have.

@@ -1,7 +1,7 @@
 // Galvatron-2: its cost model and its search, faithful to the published ones, quirks included.
 //
-// Source: AFDWang/Hetu-Galvatron@0beac24 (Apache-2.0), which plans Transformers with one type of
-// layer (the repeated block) between an embedding and a head. Predicted times and memory are its
+// Source: AFDWang/Hetu-Galvatron@0beac24 (Apache-2.0), which plans Transformers of a few types of
+// layers (the repeated blocks) between an embedding and a head. Predicted times and memory are its
 // own, and are not what the simulator says of the same plan. For one layer on pp x tp x dp devices,
 // b samples of a micro-batch on one data rank, d = dp (tp x dp with Ulysses):
 //
@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -53,27 +54,44 @@ struct VocabMemory {
   std::map<int32_t, double> activation_mb_per_sample;
 };
 
-// Sizes in MB of 2^20 bytes; a bus bandwidth of 1 GB/s takes 1 ms per MB, as published.
-struct Galvatron2Profile {
+// ms of a forward pass of so many samples: a line.
+struct ForwardTime {
+  double ms_per_sample = 0;
+  double fixed_ms = 0;
+  double at(double samples) const { return ms_per_sample * samples + fixed_ms; }
+  // The least squares line through (samples, ms); through the origin where there is one point or
+  // the line would cross zero before it. REQUIRES: a point; above 0.
+  static ForwardTime fit(std::span<const std::pair<double, double>> points);
+};
+
+// Layers of one type, in the order of execution.
+struct Galvatron2Layers {
   int32_t layers = 0;
   int64_t hidden = 0;
   int64_t seq_len = 0;
-  double forward_ms_per_sample = 0;                    // of one layer
-  double vocab_ms_per_sample = 0;                      // embedding and head, forward
+  ForwardTime forward;                                 // of one layer
   double parameter_mb = 0;                             // of one layer, fp32
   std::map<int32_t, double> activation_mb_per_sample;  // by tensor-parallel degree
   double checkpoint_mb_per_sample = 0;
+};
+
+// Sizes in MB of 2^20 bytes; a bus bandwidth of 1 GB/s takes 1 ms per MB, as published.
+struct Galvatron2Profile {
+  std::vector<Galvatron2Layers> types;
+  ForwardTime vocab;                                               // embedding and head together
   VocabMemory vocab_alone;                                         // where there is no pipeline
   VocabMemory vocab_first, vocab_last;                             // first and last stage of one
   std::map<std::pair<int32_t, bool>, double> all_reduce_gb_per_s;  // by ranks, neighbours or not
   std::map<int32_t, double> p2p_gb_per_s;                          // by pp
   std::map<int32_t, MessageCurve> all_reduce, all_to_all;          // by ranks
   double overlap_slowdown = 1;
+
+  int32_t layer_count() const;
 };
 
 struct Galvatron2Options {
   int32_t devices = 8;
-  int64_t memory_gb = 24;
+  int64_t memory_mb = 24 * 1024;  // of a device
   int64_t global_batch = 8;
   int64_t chunks = 1;  // micro-batches
   bool mixed_precision = true;
@@ -91,7 +109,7 @@ struct Galvatron2Bounds {
   int32_t min_tp = 1, max_tp = 1;
   int64_t microbatch = 1;
 };
-double layer_memory_mb(const Galvatron2Profile& profile, const Galvatron2Options& options,
+double layer_memory_mb(const Galvatron2Layers& type, const Galvatron2Options& options,
                        const LayerChoice& choice, const Galvatron2Bounds& bounds, int32_t stage);
 
 // How embedding and head are split: over `tp` ranks by vocabulary or (sp) by sequence; their
@@ -113,16 +131,23 @@ std::vector<double> vocab_time_s(const Galvatron2Profile& profile, const Galvatr
                                  const VocabChoice& vocab, bool with_gradients);
 
 // Seconds of one layer for `samples` over all data ranks.
-double layer_time_s(const Galvatron2Profile& profile, const Galvatron2Options& options,
-                    const LayerChoice& choice, double samples, bool with_gradients);
+double layer_time_s(const Galvatron2Profile& profile, const Galvatron2Layers& type,
+                    const Galvatron2Options& options, const LayerChoice& choice, double samples,
+                    bool with_gradients);
 
-// Seconds between two layers of one stage, and the biases that order equal plans.
-double transition_s(const Galvatron2Profile& profile, const Galvatron2Options& options,
-                    const LayerChoice& from, const LayerChoice& to, const Galvatron2Bounds& bounds);
+// Seconds before a layer of `type` in a stage, and the biases that order equal plans.
+double transition_s(const Galvatron2Profile& profile, const Galvatron2Layers& type,
+                    const Galvatron2Options& options, const LayerChoice& from,
+                    const LayerChoice& to, const Galvatron2Bounds& bounds);
 
 // The leaves in the order of Galvatron-2, which breaks ties: 44 for 8 devices with checkpointing,
 // twice those with tp > 1 where Ulysses is allowed.
 std::vector<LayerChoice> galvatron2_space(int32_t devices, bool ulysses);
+// Layers of each stage: even (the remainder in the last stage), or for several types filled stage
+// by stage up to the mean memory of data parallelism.
+std::vector<int32_t> galvatron2_stages(const Galvatron2Profile& profile,
+                                       const Galvatron2Options& options, int32_t pp,
+                                       int64_t microbatch);
 
 struct Galvatron2Plan {
   double iteration_s = 0;
@@ -131,8 +156,9 @@ struct Galvatron2Plan {
   std::vector<LayerChoice> layers;
   VocabChoice vocab;
 };
-// The best plan of one batch and number of micro-batches; nothing where none fits.
+// The best plan of one batch and number of micro-batches within `space`; nothing where none fits.
 std::optional<Galvatron2Plan> galvatron2_search(const Galvatron2Profile& profile,
-                                                const Galvatron2Options& options);
+                                                const Galvatron2Options& options,
+                                                const std::vector<LayerChoice>& space);
 
 }  // namespace soapbox::strategies::galvatron

@@ -28,6 +28,27 @@ ZeroRatios zero_ratios(const Galvatron2Options& options, int64_t chunks, int32_t
   return {mixed ? mix(7.0 / 8) * 5 / 4 : mix(3.0 / 4), share * 5 / 4};
 }
 
+using Point = std::pair<double, double>;
+struct Line {
+  double mean_x = 0, mean_y = 0, slope = 0;
+};
+Line least_squares(std::span<const Point> points) {
+  Line line;
+  const auto n = static_cast<double>(points.size());
+  for (const auto& [x, y] : points) {
+    line.mean_x += x / n;
+    line.mean_y += y / n;
+  }
+  double covariance = 0;
+  double variance = 0;
+  for (const auto& [x, y] : points) {
+    covariance += (x - line.mean_x) * (y - line.mean_y);
+    variance += (x - line.mean_x) * (x - line.mean_x);
+  }
+  if (variance > 0) line.slope = covariance / variance;
+  return line;
+}
+
 // Micro-batches that a data rank can make of its samples.
 int64_t chunks_of(const Galvatron2Options& options, const LayerChoice& c,
                   const Galvatron2Bounds& bounds) {
@@ -55,17 +76,17 @@ double data_ms_per_mb(const Galvatron2Profile& profile, const LayerChoice& c) {
   return ms_per_mb(profile, c.dp, !c.mixed() || !c.tp_consecutive);
 }
 
-double hidden_bytes(const Galvatron2Profile& profile, const Galvatron2Options& options,
+double hidden_bytes(const Galvatron2Layers& type, const Galvatron2Options& options,
                     double samples) {
-  return samples * static_cast<double>(profile.seq_len) * static_cast<double>(profile.hidden) *
+  return samples * static_cast<double>(type.seq_len) * static_cast<double>(type.hidden) *
          (options.mixed_precision ? 2 : 4);
 }
 
-double tensor_ms(const Galvatron2Profile& profile, const Galvatron2Options& options,
-                 const LayerChoice& c, double samples) {
+double tensor_ms(const Galvatron2Profile& profile, const Galvatron2Layers& type,
+                 const Galvatron2Options& options, const LayerChoice& c, double samples) {
   if (c.tp == 1) return 0;
   const double times = c.checkpoint ? 6 : 4;
-  const double bytes = hidden_bytes(profile, options, samples);
+  const double bytes = hidden_bytes(type, options, samples);
   if (options.ulysses) {
     const auto& curves = c.ulysses ? profile.all_to_all : profile.all_reduce;
     return times * curves.at(c.tp).at(bytes);
@@ -94,6 +115,12 @@ double hidden_behind_ms(double traffic_ms, double compute_ms, double slowdown) {
 
 }  // namespace
 
+int32_t Galvatron2Profile::layer_count() const {
+  int32_t count = 0;
+  for (const Galvatron2Layers& type : types) count += type.layers;
+  return count;
+}
+
 double MessageCurve::at(double bytes) const {
   const double megabytes = bytes / kMb;
   const auto whole = static_cast<int64_t>(megabytes);
@@ -104,24 +131,26 @@ double MessageCurve::at(double bytes) const {
 
 double MessageCurve::line(double bytes) const {
   SOAPBOX_CHECK(points_ms_.size() >= 2, "a line needs two points");
-  const auto n = static_cast<double>(points_ms_.size());
-  double mean_x = 0;
-  double mean_y = 0;
-  for (const auto& [megabytes, ms] : points_ms_) {
-    mean_x += static_cast<double>(megabytes) / n;
-    mean_y += ms / n;
-  }
-  double covariance = 0;
-  double variance = 0;
-  for (const auto& [megabytes, ms] : points_ms_) {
-    const double x = static_cast<double>(megabytes) - mean_x;
-    covariance += x * (ms - mean_y);
-    variance += x * x;
-  }
-  return mean_y + covariance / variance * (bytes / kMb - mean_x);
+  const std::vector<Point> points(points_ms_.begin(), points_ms_.end());
+  const Line line = least_squares(points);
+  return line.mean_y + line.slope * (bytes / kMb - line.mean_x);
 }
 
-double layer_memory_mb(const Galvatron2Profile& profile, const Galvatron2Options& options,
+ForwardTime ForwardTime::fit(std::span<const Point> points) {
+  SOAPBOX_CHECK(!points.empty(), "a line through nothing");
+  const Line line = least_squares(points);
+  const double fixed_ms = line.mean_y - line.slope * line.mean_x;
+  if (points.size() > 1 && fixed_ms >= 0) return {line.slope, fixed_ms};
+  double product = 0;
+  double square = 0;
+  for (const auto& [x, y] : points) {
+    product += x * y;
+    square += x * x;
+  }
+  return {product / square, 0};
+}
+
+double layer_memory_mb(const Galvatron2Layers& type, const Galvatron2Options& options,
                        const LayerChoice& c, const Galvatron2Bounds& bounds, int32_t stage) {
   const int64_t chunks = chunks_of(options, c, bounds);
   const int64_t local = options.global_batch / c.dp / (c.tp / bounds.min_tp);
@@ -133,7 +162,7 @@ double layer_memory_mb(const Galvatron2Profile& profile, const Galvatron2Options
   } else {
     samples = static_cast<double>(samples_of_first(local, chunks, 1));
   }
-  double states = 4 * (c.ulysses ? profile.parameter_mb : profile.parameter_mb / c.tp);
+  double states = 4 * (c.ulysses ? type.parameter_mb : type.parameter_mb / c.tp);
   if (c.dp > 1) {  // quirk: Ulysses alone shards nothing
     const ZeroRatios ratios = zero_ratios(options, chunks, c.ulysses ? c.tp * c.dp : c.dp);
     if (c.fsdp) {
@@ -142,8 +171,8 @@ double layer_memory_mb(const Galvatron2Profile& profile, const Galvatron2Options
       states *= ratios.zero2;
     }
   }
-  if (!c.checkpoint) return states + profile.activation_mb_per_sample.at(c.tp) * samples;
-  const double kept = profile.checkpoint_mb_per_sample * samples;
+  if (!c.checkpoint) return states + type.activation_mb_per_sample.at(c.tp) * samples;
+  const double kept = type.checkpoint_mb_per_sample * samples;
   return states + (options.sequence_parallel ? kept / c.tp : kept);
 }
 
@@ -181,13 +210,14 @@ std::vector<double> vocab_time_s(const Galvatron2Profile& profile, const Galvatr
   const double per_mb = ms_per_mb(profile, dp, whole) * (dp - 1) / dp;
   double tensor = 0;
   if (!vocab.sp && vocab.tp > 1) {
-    const double bytes = hidden_bytes(profile, options, static_cast<double>(bounds.microbatch));
+    const double bytes =
+        hidden_bytes(profile.types.front(), options, static_cast<double>(bounds.microbatch));
     tensor = options.ulysses ? profile.all_reduce.at(vocab.tp).line(bytes)
                              : (vocab.tp - 1.0) / vocab.tp * bytes / kMb *
                                    ms_per_mb(profile, vocab.tp, dp == 1);
   }
-  const double forward = static_cast<double>(bounds.microbatch) / bounds.min_tp *
-                         profile.vocab_ms_per_sample / (pp == 1 ? 1 : 2);
+  const double forward =
+      profile.vocab.at(static_cast<double>(bounds.microbatch) / bounds.min_tp) / (pp == 1 ? 1 : 2);
   const VocabMemory& memory = pp == 1    ? profile.vocab_alone
                               : vocab.sp ? profile.vocab_last  // quirk, and the first for both ends
                                          : profile.vocab_first;
@@ -202,15 +232,16 @@ std::vector<double> vocab_time_s(const Galvatron2Profile& profile, const Galvatr
   return stages;
 }
 
-double layer_time_s(const Galvatron2Profile& profile, const Galvatron2Options& options,
-                    const LayerChoice& c, double samples, bool with_gradients) {
+double layer_time_s(const Galvatron2Profile& profile, const Galvatron2Layers& type,
+                    const Galvatron2Options& options, const LayerChoice& c, double samples,
+                    bool with_gradients) {
   const double batch = samples / c.dp;
-  const double forward = profile.forward_ms_per_sample * batch / c.tp;
+  const double forward = type.forward.at(batch / c.tp);
   const double backward = forward * (c.checkpoint ? 3 : 2);
-  const double parameter_mb = c.ulysses ? profile.parameter_mb : profile.parameter_mb / c.tp;
+  const double parameter_mb = c.ulysses ? type.parameter_mb : type.parameter_mb / c.tp;
   const double data_mb = 2.0 * (c.dp - 1) / c.dp * parameter_mb / (options.mixed_precision ? 2 : 1);
   const double per_mb = data_ms_per_mb(profile, c);
-  double ms = forward + backward + tensor_ms(profile, options, c, batch);
+  double ms = forward + backward + tensor_ms(profile, type, options, c, batch);
   if (c.dp > 1) {
     // With large tensor groups half of the backward pass is not overlapped.
     const double part = c.tp == 1 || c.tp < c.tp * c.dp / 2 ? 1.0 : 0.5;
@@ -220,7 +251,7 @@ double layer_time_s(const Galvatron2Profile& profile, const Galvatron2Options& o
   }
   if (c.fsdp) ms += 0.5 * data_mb * per_mb;
   if (c.pp > 1) {
-    const double bytes = 2 * c.pp * hidden_bytes(profile, options, batch);
+    const double bytes = 2 * c.pp * hidden_bytes(type, options, batch);
     ms += bytes / kMb / profile.p2p_gb_per_s.at(c.pp);
   }
   return 0.001 * ms;
@@ -255,9 +286,9 @@ std::optional<double> tie_bias_s(const LayerChoice& from, const LayerChoice& to)
 
 }  // namespace
 
-double transition_s(const Galvatron2Profile& profile, const Galvatron2Options& options,
-                    const LayerChoice& from, const LayerChoice& to,
-                    const Galvatron2Bounds& bounds) {
+double transition_s(const Galvatron2Profile& profile, const Galvatron2Layers& type,
+                    const Galvatron2Options& options, const LayerChoice& from,
+                    const LayerChoice& to, const Galvatron2Bounds& bounds) {
   if (const std::optional<double> bias = tie_bias_s(from, to)) return *bias;
   const bool other_order = from.mixed() && to.mixed() && from.tp_consecutive != to.tp_consecutive;
   const bool pays = to.tp > from.tp || (other_order && to.tp == from.tp) ||
@@ -270,7 +301,7 @@ double transition_s(const Galvatron2Profile& profile, const Galvatron2Options& o
   const double per_mb = ms_per_mb(profile, tp, tp == 1 || dp == 1 || wider.tp_consecutive);
   const int64_t samples = bounds.microbatch * (tp / bounds.min_tp);
   constexpr double kSecondsPerByteMs = 1e-7;  // as published
-  return (tp - 1.0) / tp * hidden_bytes(profile, options, static_cast<double>(samples)) * per_mb *
+  return (tp - 1.0) / tp * hidden_bytes(type, options, static_cast<double>(samples)) * per_mb *
          kSecondsPerByteMs;
 }
 

@@ -20,34 +20,61 @@ bool allowed(const LayerChoice& c, TensorKinds kinds) {
   return c.tp == 1 || kinds == TensorKinds::kBoth || c.ulysses == (kinds == TensorKinds::kUlysses);
 }
 
-// Strategies that another one beats whatever their neighbours are, left out: it is smaller, and
-// faster by more than any transition can make up for. The optimum is the same.
-std::vector<size_t> worth_considering(const StageProblem& stage) {
-  const size_t n = stage.strategies;
-  const size_t last = stage.layers - 1;  // transitions are those of every layer but the first
-  const auto transition = [&](size_t from, size_t to) {
-    return stage.layers > 1 ? stage.transition_s[(last * n + from) * n + to] : 0.0;
-  };
-  const auto beaten_by = [&](size_t s, size_t better) {
+// Strategies that another one beats whatever their neighbours are, in every layer of the stage,
+// left out: it is smaller, and faster by more than any transition can make up for. The optimum is
+// the same.
+class Domination {
+ public:
+  explicit Domination(const StageProblem& stage) : stage_(stage) {
+    for (size_t i = 0; i < stage.layers; ++i) {
+      if (i == 0 || !same_as_before(i)) distinct_.push_back(i);
+    }
+  }
+  std::vector<size_t> survivors() const {
+    std::vector<size_t> kept;
+    for (size_t s = 0; s < stage_.strategies; ++s) {
+      bool beaten = false;
+      for (size_t k = 0; k < stage_.strategies && !beaten; ++k) beaten = k != s && beats(k, s);
+      if (!beaten) kept.push_back(s);
+    }
+    return kept;
+  }
+
+ private:
+  double transition(size_t layer, size_t from, size_t to) const {
+    return stage_.transition_s[(layer * stage_.strategies + from) * stage_.strategies + to];
+  }
+  bool same_as_before(size_t layer) const {
+    const auto equal = [layer](const auto& values, size_t width) {
+      const auto at = values.begin() + static_cast<ptrdiff_t>(layer * width);
+      return std::equal(at, at + static_cast<ptrdiff_t>(width), at - static_cast<ptrdiff_t>(width));
+    };
+    const size_t n = stage_.strategies;
+    return equal(stage_.memory_mb, n) && equal(stage_.intra_s, n) &&
+           equal(stage_.transition_s, n * n);
+  }
+  // Transitions into any layer count for the one before it.
+  bool beats(size_t better, size_t s) const {
     double in = 0;
     double out = 0;
-    for (size_t k = 0; k < n; ++k) {
-      in = std::max(in, transition(k, better) - transition(k, s));
-      out = std::max(out, transition(better, k) - transition(s, k));
+    for (const size_t i : distinct_) {
+      for (size_t k = 0; k < stage_.strategies; ++k) {
+        in = std::max(in, transition(i, k, better) - transition(i, k, s));
+        out = std::max(out, transition(i, better, k) - transition(i, s, k));
+      }
     }
-    return stage.memory_mb[better] <= stage.memory_mb[s] &&
-           stage.intra_s[better] + in + out < stage.intra_s[s];
-  };
-  std::vector<size_t> kept;
-  for (size_t s = 0; s < n; ++s) {
-    bool beaten = false;
-    for (size_t k = 0; k < n && !beaten; ++k) beaten = k != s && beaten_by(s, k);
-    if (!beaten) kept.push_back(s);
+    return std::all_of(distinct_.begin(), distinct_.end(), [&](size_t i) {
+      const size_t row = i * stage_.strategies;
+      return stage_.memory_mb[row + better] <= stage_.memory_mb[row + s] &&
+             stage_.intra_s[row + better] + in + out < stage_.intra_s[row + s];
+    });
   }
-  return kept;
-}
 
-// All layers of a stage are alike.
+  const StageProblem& stage_;
+  std::vector<size_t> distinct_;  // one layer of each run of equal ones
+};
+
+// The same stage with some of its strategies.
 StageProblem restricted(const StageProblem& stage, const std::vector<size_t>& kept) {
   const size_t n = stage.strategies;
   StageProblem small{stage.layers, kept.size(), {}, {}, {}};
@@ -75,6 +102,7 @@ class DegreeSearch {
 
  private:
   using Stages = std::vector<StageProblem>;
+  StageProblem make_stage(size_t first, size_t end, int32_t stage) const;
   int64_t budget_mb(size_t stage, const std::vector<double>& vocab_mb) const;
   // Strategies of all layers within the budgets; empty where none fits.
   std::vector<LayerChoice> fine(const std::vector<double>& vocab_mb) const;
@@ -89,8 +117,9 @@ class DegreeSearch {
   Galvatron2Bounds bounds_;
   TensorKinds kinds_;
   int32_t pp_;
-  int64_t most_mb_;
+  int64_t most_mb_ = 0;
   std::vector<int32_t> stage_layers_;
+  std::vector<size_t> type_of_layer_;
   Stages stages_;
   std::vector<std::vector<size_t>> kept_;  // strategies of each stage
   Stages small_;
@@ -106,37 +135,45 @@ DegreeSearch::DegreeSearch(const Galvatron2Profile& profile, const Galvatron2Opt
       bounds_(bounds),
       kinds_(kinds),
       pp_(space_.front().pp),
-      stage_layers_(static_cast<size_t>(pp_), profile.layers / pp_) {
+      stage_layers_(galvatron2_stages(profile, options, pp_, bounds.microbatch)) {
   // A fifth of large memories is left to the allocator's cache.
-  const int64_t all_mb = options.memory_gb * 1024;
-  most_mb_ = options.memory_gb > 20
-                 ? all_mb - static_cast<int64_t>(static_cast<double>(all_mb) * 0.2)
-                 : all_mb;
-  stage_layers_.back() += profile.layers % pp_;
-  for (int32_t i = 0; i < pp_; ++i) {
-    StageProblem stage{
-        static_cast<size_t>(stage_layers_[static_cast<size_t>(i)]), space_.size(), {}, {}, {}};
-    for (size_t u = 0; u < stage.layers; ++u) {
-      for (const LayerChoice& c : space_) {
-        stage.memory_mb.push_back(
-            static_cast<int32_t>(std::ceil(layer_memory_mb(profile, options, c, bounds, i))));
-        const double samples =
-            static_cast<double>(options.global_batch) / static_cast<double>(options.chunks);
-        stage.intra_s.push_back(layer_time_s(profile, options, c, samples, true));
-        for (const LayerChoice& to : space_) {
-          stage.transition_s.push_back(
-              u == 0 && i == 0 ? 0 : transition_s(profile, options, c, to, bounds));
-        }
-      }
-    }
-    stages_.push_back(std::move(stage));
+  const int64_t all_mb = options.memory_mb;
+  most_mb_ = all_mb / 1024 > 20 ? all_mb - static_cast<int64_t>(static_cast<double>(all_mb) * 0.2)
+                                : all_mb;
+  for (size_t t = 0; t < profile.types.size(); ++t) {
+    type_of_layer_.insert(type_of_layer_.end(), static_cast<size_t>(profile.types[t].layers), t);
+  }
+  size_t first = 0;
+  for (size_t i = 0; i < stage_layers_.size(); ++i) {
+    const size_t end = first + static_cast<size_t>(stage_layers_[i]);
+    stages_.push_back(make_stage(first, end, static_cast<int32_t>(i)));
+    first = end;
   }
   if (!options.fine_grained) return;
   for (const StageProblem& stage : stages_) {
-    kept_.push_back(worth_considering(stage));
+    kept_.push_back(Domination(stage).survivors());
     small_.push_back(restricted(stage, kept_.back()));
   }
   for (const StageProblem& stage : small_) programs_.emplace_back(stage, most_mb_);
+}
+
+StageProblem DegreeSearch::make_stage(size_t first, size_t end, int32_t stage) const {
+  StageProblem problem{end - first, space_.size(), {}, {}, {}};
+  const double samples =
+      static_cast<double>(options_.global_batch) / static_cast<double>(options_.chunks);
+  for (size_t u = first; u < end; ++u) {
+    const Galvatron2Layers& type = profile_.types[type_of_layer_[u]];
+    for (const LayerChoice& c : space_) {
+      const double mb = layer_memory_mb(type, options_, c, bounds_, stage);
+      problem.memory_mb.push_back(static_cast<int32_t>(std::ceil(mb)));
+      problem.intra_s.push_back(layer_time_s(profile_, type, options_, c, samples, true));
+      for (const LayerChoice& to : space_) {
+        problem.transition_s.push_back(
+            u == 0 ? 0 : transition_s(profile_, type, options_, c, to, bounds_));
+      }
+    }
+  }
+  return problem;
 }
 
 // What the layers of a stage may have: gathered activations of Megatron's sequence parallelism and
@@ -144,8 +181,11 @@ DegreeSearch::DegreeSearch(const Galvatron2Profile& profile, const Galvatron2Opt
 int64_t DegreeSearch::budget_mb(size_t stage, const std::vector<double>& vocab_mb) const {
   int64_t buffer = 0;
   if (options_.sequence_parallel && (kinds_ != TensorKinds::kUlysses || !options_.fine_grained)) {
+    int64_t seq_len = 0;
+    for (const Galvatron2Layers& type : profile_.types) seq_len = std::max(seq_len, type.seq_len);
     const double mb = static_cast<double>(bounds_.microbatch) / bounds_.min_tp * bounds_.max_tp *
-                      static_cast<double>(profile_.hidden * profile_.seq_len) * 4 / 1024 / 1024;
+                      static_cast<double>(profile_.types.front().hidden * seq_len) * 4 / 1024 /
+                      1024;
     buffer = static_cast<int64_t>(options_.mixed_precision ? mb / 2 : mb);
   }
   return most_mb_ - static_cast<int64_t>(std::ceil(vocab_mb[stage])) - buffer;
@@ -178,8 +218,9 @@ double DegreeSearch::iteration_s(const std::vector<LayerChoice>& layers,
   size_t layer = 0;
   for (size_t i = 0; i < compute.size(); ++i) {
     for (int32_t u = 0; u < stage_layers_[i]; ++u, ++layer) {
-      compute[i] += layer_time_s(profile_, options_, layers[layer], samples, false);
-      whole[i] += layer_time_s(profile_, options_, layers[layer], samples, true);
+      const Galvatron2Layers& type = profile_.types[type_of_layer_[layer]];
+      compute[i] += layer_time_s(profile_, type, options_, layers[layer], samples, false);
+      whole[i] += layer_time_s(profile_, type, options_, layers[layer], samples, true);
     }
   }
   double sum = 0;
@@ -203,7 +244,7 @@ void DegreeSearch::keep_better(const std::vector<LayerChoice>& layers, const Voc
 
 void DegreeSearch::improve(bool vocab_sp, bool vocab_sdp,
                            std::optional<Galvatron2Plan>& best) const {
-  const auto layer_count = static_cast<size_t>(profile_.layers);
+  const size_t layer_count = type_of_layer_.size();
   for (int32_t tp = bounds_.min_tp; tp <= bounds_.max_tp && tp * pp_ <= options_.devices; tp *= 2) {
     const VocabChoice vocab{tp, vocab_sp, vocab_sdp};
     if (options_.fine_grained) {
@@ -249,7 +290,7 @@ void search_bounds(const Galvatron2Profile& profile, const Galvatron2Options& op
     if (!options.ulysses && kinds != TensorKinds::kMegatron) continue;
     for (int32_t pp = 1; pp <= options.devices; pp *= 2) {
       std::vector<LayerChoice> choices = of_degree(options, space, pp, kinds, bounds);
-      if (choices.empty() || pp > profile.layers) continue;
+      if (choices.empty() || pp > profile.layer_count()) continue;
       const DegreeSearch search(profile, options, std::move(choices), bounds, kinds);
       for (const bool vocab_sp : {false, true}) {
         const TensorKinds other = vocab_sp ? TensorKinds::kMegatron : TensorKinds::kUlysses;
@@ -258,6 +299,48 @@ void search_bounds(const Galvatron2Profile& profile, const Galvatron2Options& op
       }
     }
   }
+}
+
+// Stages filled in order up to the mean memory, `vocab_mb` of each included; then those that are
+// over it by 30 % give layers to the next one, and empty ones take some.
+std::vector<int32_t> fill_stages(const std::vector<double>& layer_mb,
+                                 const std::vector<double>& vocab_mb) {
+  const size_t pp = vocab_mb.size();
+  double mean = 0;
+  for (const double mb : layer_mb) mean += mb / static_cast<double>(pp);
+  for (const double mb : vocab_mb) mean += mb / static_cast<double>(pp);
+  std::vector<int32_t> stages(pp, 0);
+  size_t next = 0;
+  for (size_t i = 0; i < pp; ++i) {
+    double filled = vocab_mb[i];
+    while (next < layer_mb.size() && (i + 1 == pp || mean - filled >= 0.5 * layer_mb[next])) {
+      filled += layer_mb[next++];
+      ++stages[i];
+    }
+  }
+  size_t first = 0;
+  for (size_t i = 0; i + 1 < pp; ++i) {
+    const auto count = static_cast<size_t>(stages[i]);
+    double filled = vocab_mb[i];
+    for (size_t u = first; u < first + count; ++u) filled += layer_mb[u];
+    while (stages[i] > 0 && filled > 1.3 * mean) {
+      --stages[i];
+      ++stages[i + 1];
+      filled -= layer_mb[first + static_cast<size_t>(stages[i])];
+    }
+    first += static_cast<size_t>(stages[i]);
+  }
+  for (size_t i = 0; i + 1 < pp; ++i) {
+    if (stages[i] > 0) continue;
+    ++stages[i];
+    --stages[i + 1];
+  }
+  for (size_t i = pp - 1; i > 0; --i) {
+    const int32_t missing = std::max(0, 1 - stages[i]);
+    stages[i] += missing;
+    stages[i - 1] -= missing;
+  }
+  return stages;
 }
 
 }  // namespace
@@ -287,9 +370,31 @@ std::vector<LayerChoice> galvatron2_space(int32_t devices, bool ulysses) {
   return leaves;
 }
 
+std::vector<int32_t> galvatron2_stages(const Galvatron2Profile& profile,
+                                       const Galvatron2Options& options, int32_t pp,
+                                       int64_t microbatch) {
+  const auto stage_count = static_cast<size_t>(pp);
+  if (profile.types.size() == 1 || pp == 1) {
+    std::vector<int32_t> even(stage_count, profile.layer_count() / pp);
+    even.back() += profile.layer_count() % pp;
+    return even;
+  }
+  Galvatron2Options plain = options;  // quirk: whatever the schedule
+  plain.one_forward = plain.zero2 = false;
+  const LayerChoice data{.pp = pp, .tp = 1, .dp = options.devices / pp};
+  const Galvatron2Bounds bounds{1, 1, microbatch};
+  std::vector<double> layer_mb;
+  for (const Galvatron2Layers& type : profile.types) {
+    const double mb = layer_memory_mb(type, plain, data, bounds, 0);
+    layer_mb.insert(layer_mb.end(), static_cast<size_t>(type.layers), mb);
+  }
+  plain.zero2 = options.zero2;
+  return fill_stages(layer_mb, vocab_memory_mb(profile, plain, data, bounds, {}));
+}
+
 std::optional<Galvatron2Plan> galvatron2_search(const Galvatron2Profile& profile,
-                                                const Galvatron2Options& options) {
-  const std::vector<LayerChoice> space = galvatron2_space(options.devices, options.ulysses);
+                                                const Galvatron2Options& options,
+                                                const std::vector<LayerChoice>& space) {
   std::optional<Galvatron2Plan> best;
   for (int32_t min_tp = 1; min_tp <= options.devices; min_tp *= 2) {
     for (int32_t max_tp = min_tp; max_tp <= options.devices; max_tp *= 2) {

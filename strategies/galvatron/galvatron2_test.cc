@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -83,25 +84,26 @@ void read_hardware(Galvatron2Profile& profile) {
 
 Galvatron2Profile profile_of(const json& example) {
   Galvatron2Profile profile;
-  profile.layers = example.at("model").at("layers");
-  profile.hidden = example.at("model").at("hidden");
-  profile.seq_len = golden().at("seq_len");
-  const auto seq = static_cast<double>(profile.seq_len);
+  Galvatron2Layers& block = profile.types.emplace_back();
+  block.layers = example.at("model").at("layers");
+  block.hidden = example.at("model").at("hidden");
+  block.seq_len = golden().at("seq_len");
+  const auto seq = static_cast<double>(block.seq_len);
   std::vector<std::pair<double, double>> layer;
   std::vector<std::pair<double, double>> vocab;
   for (const auto& [key, ms] : golden().at("tables").at("time").items()) {
     const double length = std::stod(key.substr(key.find("_seq") + 4));
     (key.starts_with("layertype_0") ? layer : vocab).emplace_back(length, ms.get<double>());
   }
-  profile.forward_ms_per_sample = fitted(layer, 2, seq);
-  profile.vocab_ms_per_sample = fitted(vocab, 1, seq);
+  block.forward.ms_per_sample = fitted(layer, 2, seq);
+  profile.vocab.ms_per_sample = fitted(vocab, 1, seq);
   const json& memory = golden().at("tables").at("memory").at("layertype_0_sp");
-  profile.parameter_mb = memory.at("512").at("parameter_size");
+  block.parameter_mb = memory.at("512").at("parameter_size");
   for (const auto& [tp, mb] : memory.at("8192").at("tp_activation_per_bsz_dict").items()) {
     if (tp == "checkpoint") {
-      profile.checkpoint_mb_per_sample = mb;
+      block.checkpoint_mb_per_sample = mb;
     } else {
-      profile.activation_mb_per_sample[std::stoi(tp)] = mb;
+      block.activation_mb_per_sample[std::stoi(tp)] = mb;
     }
   }
   profile.vocab_alone = vocab_memory("other_memory_pp_off_sp", "8192");
@@ -113,7 +115,7 @@ Galvatron2Profile profile_of(const json& example) {
 
 Galvatron2Options options_of(const json& overrides) {
   Galvatron2Options options;
-  options.memory_gb = overrides.at("memory_constraint");
+  options.memory_mb = 1024 * overrides.at("memory_constraint").get<int64_t>();
   options.global_batch = overrides.at("settle_bsz");
   options.chunks = overrides.at("settle_chunk");
   options.zero2 = overrides.at("default_dp_type") == "zero2";
@@ -134,7 +136,8 @@ TEST(Galvatron2, FindsThePublishedPlansAndThroughput) {
     SCOPED_TRACE(example.at("id"));
     const Galvatron2Profile profile = profile_of(example);
     const Galvatron2Options options = options_of(example.at("overrides"));
-    const auto plan = galvatron2_search(profile, options);
+    const auto plan =
+        galvatron2_search(profile, options, galvatron2_space(options.devices, options.ulysses));
     ASSERT_TRUE(plan);
     const json& expected = example.at("expected");
     EXPECT_NEAR(static_cast<double>(options.global_batch) / plan->iteration_s,

@@ -160,9 +160,9 @@ CostTables build_tables(const LayerCosts& costs, const TableOptions& options, in
   }
   for (int32_t i = 0; i < stages; ++i) {
     tables.limit.push_back(costs.memory_limit(samples, stages));
-    tables.in_flight.push_back(options.memory == PipelineMemory::kGPipe
-                                   ? microbatches
-                                   : std::min<int64_t>(stages - i, microbatches));
+    // Without a pipeline every micro-batch goes back before the next one comes.
+    const bool all = options.memory == PipelineMemory::kGPipe && stages > 1;
+    tables.in_flight.push_back(all ? microbatches : std::min<int64_t>(stages - i, microbatches));
   }
   return tables;
 }

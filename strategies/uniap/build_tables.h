@@ -29,7 +29,8 @@ enum class Transfers : uint8_t { kCommunicationStage, kComputeStage };
 
 enum class Backward : uint8_t { kProfiled, kTwiceForward };
 
-// Micro-batches whose activations a stage holds: all of them, or stages - i.
+// Micro-batches whose activations a stage holds: all of them, or stages - i. A single stage holds
+// one either way.
 enum class PipelineMemory : uint8_t { kGPipe, k1F1B };
 
 // Traffic t beside computing b, both on one device.

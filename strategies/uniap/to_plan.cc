@@ -9,8 +9,8 @@ ParallelPlan to_parallel_plan(const CostTables& tables, const Assignment& assign
                               int64_t global_batch) {
   ParallelPlan plan;
   plan.pipeline_parallel = tables.stages;
-  plan.schedule =
-      options.memory == PipelineMemory::k1F1B ? PipelineSchedule::k1F1B : PipelineSchedule::kGPipe;
+  const bool alternating = options.memory == PipelineMemory::k1F1B || tables.stages == 1;
+  plan.schedule = alternating ? PipelineSchedule::k1F1B : PipelineSchedule::kGPipe;
   plan.microbatches = tables.microbatches;
   plan.precision = costs.precision;
   plan.flash_attention = costs.flash_attention;

@@ -71,6 +71,7 @@ void Search::plan_cell(CostTables tables, Cell& cell) {
   if (!answer.assignment) return explain(answer, cell);
   std::optional<Objective> value = evaluate(tables, *answer.assignment);
   SOAPBOX_CHECK(value.has_value(), "a planner's plan does not fit");
+  if (request_.value != nullptr) value->total_s = request_.value(tables, *answer.assignment);
   cell.objective_s = value->total_s;
   if (value->total_s < cutoff_s) {
     outcome_.best = UnifiedPlan{std::move(tables), *answer.assignment, *std::move(value)};

@@ -29,6 +29,8 @@ struct UnifiedRequest {
   // Fixed instead of tried, where given.
   std::optional<int32_t> stages = {};
   std::optional<int64_t> microbatches = {};
+  // The planner's own objective, by which cells are compared; null: total_s of evaluate().
+  double (*value)(const CostTables& tables, const Assignment& assignment) = nullptr;
 };
 
 // Why a cell has no plan. The paper marks them SOL x, MEM x and CUDA x; the last is a plan that
