@@ -24,7 +24,7 @@ SimTime StepEngine::claim(std::span<const uint32_t> links, SimTime ready, Bytes 
 }
 
 void StepEngine::reset(const Schedule& schedule, const StepNetwork& network, uint32_t chunks) {
-  queue_.clear();
+  queue_.clear(uint64_t{schedule.message_count()} * chunks);
   links_.clear();
   for (const StepLink& link : network.links()) {
     links_.push_back({SimTime(), Bytes(), Duration(), link.bandwidth});

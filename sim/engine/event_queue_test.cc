@@ -22,12 +22,13 @@ Entry entry(const Event& event) {
 
 // Random pushes and pops with about `pending` events; times advance by less than `span_ps`, so that
 // a small span makes many ties.
-void compare_with_oracle(uint64_t seed, uint32_t pending, uint32_t span_ps, EventQueue& queue) {
+void compare_with_oracle(uint64_t seed, uint32_t pending, uint32_t span_ps, uint64_t ids,
+                         EventQueue& queue) {
   SCOPED_TRACE(testing::Message() << "seed " << seed << " pending " << pending << " span "
                                   << span_ps);
   Rng rng(seed);
   Oracle oracle;
-  queue.clear();
+  queue.clear(ids);
   int64_t now = 0;
   uint32_t next_id = 0;
   for (int step = 0; step < 4000; ++step) {
@@ -56,7 +57,8 @@ TEST(EventQueue, PopsInTheOrderOfTimeThenId) {
   uint64_t seed = 1;
   for (const uint32_t pending : {1u, 20u, 300u, 2000u}) {
     for (const uint32_t span_ps : {1u, 3u, 1000u, 4'000'000'000u}) {
-      compare_with_oracle(seed++, pending, span_ps, queue);
+      compare_with_oracle(seed++, pending, span_ps, 4000, queue);
+      compare_with_oracle(seed++, pending, span_ps, uint64_t{1} << 32, queue);
     }
   }
 }

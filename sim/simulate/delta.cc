@@ -57,7 +57,7 @@ void DeltaSimulation::make_parts(const Plan& plan) {
     part.block = make_edge_block(graph, id, plan.ops[producer], plan.ops[consumer], cluster, costs);
     const bool backward = has_backward(graph.op(producer)) && has_backward(graph.op(consumer));
     part.sends =
-        make_edge_sends(part.block, plan.ops[producer], plan.ops[consumer], backward, transfers_);
+        sender_.make(part.block, plan.ops[producer], plan.ops[consumer], backward, transfers_);
     part.profile = make_edge_profile(part.block, part.sends, plan.ops[producer], demands_);
   }
   for (const WeightId weight : touched_weights_) {

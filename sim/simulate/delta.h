@@ -74,6 +74,7 @@ class DeltaSimulation {
 
   Problem problem_;
   TransferTable transfers_;
+  EdgeSender sender_;
   PlanEngine engine_;
   FlowEngine flow_engine_;  // where flows share links, with its timeline
   Timeline timeline_;

@@ -23,9 +23,9 @@ GroupProfile compute_profile(const std::vector<Duration>& durations, const OpCon
   return profile;
 }
 
-Duration shortest_of(std::span<const Send> sends) {
-  Duration shortest = sends.empty() ? Duration() : sends.front().duration;
-  for (const Send& send : sends) shortest = std::min(shortest, send.duration);
+Duration shortest_of(std::span<const SendRun> runs) {
+  Duration shortest = runs.empty() ? Duration() : runs.front().duration;
+  for (const SendRun& run : runs) shortest = std::min(shortest, run.duration);
   return shortest;
 }
 
@@ -56,26 +56,26 @@ OpProfile make_op_profile(const OpBlock& block, const OpConfig& config, DemandSu
 EdgeProfile make_edge_profile(const EdgeBlock& block, const EdgeSends& sends,
                               const OpConfig& producer, DemandSum& sum) {
   EdgeProfile profile;
-  const auto add_transfers = [&](std::span<const Send> all) {
-    for (const Send& send : all) {
-      if (send.link.valid()) sum.add(send.link, send.duration);
+  const auto add_transfers = [&](std::span<const SendRun> runs) {
+    for (const SendRun& run : runs) {
+      if (run.link.valid()) sum.add(run.link, run.duration * run.count);
     }
   };
-  add_transfers(sends.forward.all());
+  add_transfers(sends.forward.runs.all());
   profile.forward.demands = sum.take();
-  profile.forward.shortest = shortest_of(sends.forward.all());
-  add_transfers(sends.backward.all());
+  profile.forward.shortest = shortest_of(sends.forward.runs.all());
+  add_transfers(sends.backward.runs.all());
   for (size_t i = 0; i < sends.sum_arrivals.size(); ++i) {
     const GradientSum& gradient = block.sums[i];
     sum.add(compute_resource(producer.devices[gradient.producer_piece]), gradient.duration);
   }
   profile.backward.demands = sum.take();
-  profile.backward.shortest = shortest_of(sends.backward.all());
+  profile.backward.shortest = shortest_of(sends.backward.runs.all());
   const auto none = [](uint32_t arrivals) { return arrivals == 0; };
   profile.feeds_all = std::ranges::none_of(sends.forward_arrivals, none);
-  profile.read_all = true;
-  for (uint32_t piece = 0; piece < producer.task_count(); ++piece) {
-    profile.read_all &= !sends.forward.of(piece).empty();
+  profile.read_all = !sends.forward.runs.empty();
+  for (uint32_t piece = 0; profile.read_all && piece < producer.task_count(); ++piece) {
+    profile.read_all = !sends.forward.runs.of(piece).empty();
   }
   return profile;
 }

@@ -15,24 +15,13 @@ PlanEngine::PlanEngine(const OpGraph& graph, const Cluster& cluster)
 // ---- Laying out
 
 void PlanEngine::begin_group(Kind kind, uint32_t id) {
-  groups_.push_back({kind, id, static_cast<uint32_t>(slots_.size())});
+  groups_.push_back({kind, id, static_cast<uint32_t>(jobs_.size()), kNone, 0, 0});
 }
 
 void PlanEngine::add_slot(ResourceId resource, Duration duration, uint32_t waits_for) {
-  Slot slot;
-  slot.duration_ps = duration.picoseconds();
-  slot.resource = resource.value();
-  slot.waits_for = waits_for;
-  slot.group = static_cast<uint32_t>(groups_.size() - 1);
-  slots_.push_back(slot);
-}
-
-// Marks the slots from `first` on that send over links.
-void PlanEngine::mark_senders(uint32_t first, const SendRows& rows) {
-  if (rows.empty()) return;
-  for (uint32_t slot = first; slot < slots_.size(); ++slot) {
-    for (const Send& send : rows.of(slot - first)) slots_[slot].sends |= send.link.valid();
-  }
+  jobs_.push_back(
+      {duration.picoseconds(), resource.value(), static_cast<uint32_t>(groups_.size() - 1)});
+  waits_for_.push_back(waits_for);
 }
 
 void PlanEngine::lay_out_forward(OpId op) {
@@ -47,10 +36,9 @@ void PlanEngine::lay_out_forward(OpId op) {
   for (const EdgeId edge : graph_.in_edges(op)) {
     const std::vector<uint32_t>& arrivals = sends_->edges[edge].forward_arrivals;
     for (size_t piece = 0; piece < arrivals.size(); ++piece) {
-      slots_[first + piece].waits_for += arrivals[piece];
+      waits_for_[first + piece] += arrivals[piece];
     }
   }
-  for (const EdgeId edge : graph_.out_edges(op)) mark_senders(first, sends_->edges[edge].forward);
 }
 
 void PlanEngine::lay_out_backward(OpId op) {
@@ -75,10 +63,9 @@ void PlanEngine::lay_out_backward(OpId op) {
   for (const EdgeId edge : graph_.out_edges(op)) {
     const std::vector<uint32_t>& arrivals = sends_->edges[edge].backward_arrivals;
     for (size_t piece = 0; piece < arrivals.size(); ++piece) {
-      slots_[first + piece].waits_for += arrivals[piece];
+      waits_for_[first + piece] += arrivals[piece];
     }
   }
-  for (const EdgeId edge : graph_.in_edges(op)) mark_senders(first, sends_->edges[edge].backward);
 }
 
 void PlanEngine::lay_out_weights() {
@@ -101,12 +88,50 @@ void PlanEngine::lay_out_weights() {
   }
 }
 
+void PlanEngine::add_port(const SendRows& sends, size_t senders, uint32_t pieces, uint32_t sums,
+                          uint32_t receivers) {
+  if (sends.runs.empty()) return;
+  Port port{&sends, pieces, sums, 0, 0};
+  if (sends.is_all_to_all) {
+    port.senders_left = static_cast<uint32_t>(senders);
+    port.receivers = receivers;
+  }
+  ports_.push_back(port);
+}
+
+void PlanEngine::lay_out_ports() {
+  ports_.clear();
+  for (Group& group : groups_) {
+    group.ports_begin = static_cast<uint32_t>(ports_.size());
+    const OpId op(group.id);
+    if (group.kind == Kind::kForward) {
+      group.then = backward_first_[op];
+      for (const EdgeId edge : graph_.out_edges(op)) {
+        const EdgeSends& sends = sends_->edges[edge];
+        add_port(sends.forward, plan_->ops[op].task_count(),
+                 forward_first_[graph_.edge(edge).consumer], kNone,
+                 static_cast<uint32_t>(sends.forward_arrivals.size()));
+      }
+    } else if (group.kind == Kind::kBackward) {
+      for (const EdgeId edge : graph_.in_edges(op)) {
+        const EdgeSends& sends = sends_->edges[edge];
+        if (sends.backward.runs.empty()) continue;
+        add_port(sends.backward, plan_->ops[op].task_count(),
+                 backward_first_[graph_.edge(edge).producer], sums_first_[edge],
+                 static_cast<uint32_t>(sends.backward_arrivals.size()));
+      }
+    }
+    group.ports_end = static_cast<uint32_t>(ports_.size());
+  }
+}
+
 void PlanEngine::lay_out(const Plan& plan, const PlanBlocks& blocks, const PlanSends& sends) {
   plan_ = &plan;
   blocks_ = &blocks;
   sends_ = &sends;
   groups_.clear();
-  slots_.clear();
+  jobs_.clear();
+  waits_for_.clear();
   forward_first_.resize(graph_.ops().size());
   backward_first_.resize(graph_.ops().size());
   sums_first_.resize(graph_.edges().size());
@@ -114,99 +139,112 @@ void PlanEngine::lay_out(const Plan& plan, const PlanBlocks& blocks, const PlanS
   for (const OpId op : graph_.ops().ids()) lay_out_forward(op);
   for (size_t i = graph_.ops().size(); i-- > 0;) lay_out_backward(OpId::from_index(i));
   lay_out_weights();
-  SOAPBOX_CHECK(slots_.size() < kNone / 2, "too many tasks");
+  lay_out_ports();
+  SOAPBOX_CHECK(jobs_.size() < kNone / 2, "too many tasks");
+  ready_ps_.assign(jobs_.size(), 0);
   resources_.assign(resource_count(cluster_), {});
 }
 
 // ---- Running
 
-void PlanEngine::arrive(uint32_t slot, int64_t time_ps) {
-  Slot& s = slots_[slot];
-  s.ready_ps = std::max(s.ready_ps, time_ps);
-  if (--s.waits_for == 0) queue_.push(SimTime(s.ready_ps), slot << 1);
+inline void PlanEngine::arrive(uint32_t slot, int64_t time_ps) {
+  ready_ps_[slot] = std::max(ready_ps_[slot], time_ps);
+  if (--waits_for_[slot] == 0) queue_.push(SimTime(ready_ps_[slot]), slot << 1);
 }
 
-// The end of a task on its resource; kNever if the makespan then exceeds the limit.
+// Lets a resource idle until something is ready for it; false if the makespan then exceeds the
+// limit.
 template <bool kLimited>
-int64_t PlanEngine::occupy(uint32_t resource, int64_t ready_ps, int64_t duration_ps) {
-  ResourceState& state = resources_[resource];
-  if (ready_ps > state.free_ps) {
-    if (kLimited) {
-      state.idle_ps += ready_ps - state.free_ps;
-      const ResourceId id(resource);
-      if (state.idle_ps + bounds_->work_ps[id] + bounds_->tail_ps[id] > limit_ps_) return kNever;
-    }
-    state.free_ps = ready_ps;
+inline bool PlanEngine::occupy(ResourceState& state, uint32_t resource, int64_t ready_ps) {
+  if (ready_ps <= state.free_ps) return true;
+  if (kLimited) {
+    state.idle_ps += ready_ps - state.free_ps;
+    const ResourceId id(resource);
+    if (state.idle_ps + bounds_->work_ps[id] + bounds_->tail_ps[id] > limit_ps_) return false;
   }
-  SOAPBOX_CHECK(!__builtin_add_overflow(state.free_ps, duration_ps, &state.free_ps),
-                "simulated time overflow");
-  makespan_ps_ = std::max(makespan_ps_, state.free_ps);
-  return state.free_ps;
+  state.free_ps = ready_ps;
+  return true;
 }
 
-// What a task that ends sends: row `sender` of `rows`, to slots from `targets` on.
+// The resource is in use until `time_ps`.
+inline void PlanEngine::reach(ResourceState& state, int64_t time_ps) {
+  state.free_ps = time_ps;
+  makespan_ps_ = std::max(makespan_ps_, time_ps);
+}
+
+// What a task that ends sends over one edge.
 template <bool kLimited, bool kRecorded>
-bool PlanEngine::send(const SendRows& rows, uint32_t sender, Targets targets, int64_t end_ps,
-                      uint32_t& next_task) {
-  for (const Send& send : rows.of(sender)) {
-    const bool to_sum = (send.to & EdgeSends::kToSum) != 0;
-    const uint32_t target =
-        to_sum ? targets.sums + (send.to & ~EdgeSends::kToSum) : targets.pieces + send.to;
+bool PlanEngine::send(Port& port, uint32_t sender, int64_t end_ps, uint32_t& next_task) {
+  for (const SendRun& run : port.sends->runs.of(sender)) {
+    const bool to_sums = (run.to & EdgeSends::kToSum) != 0;
+    const uint32_t first =
+        to_sums ? port.sums + (run.to & ~EdgeSends::kToSum) : port.pieces + run.to;
     int64_t arrival_ps = end_ps;
-    if (send.link.valid()) {
-      arrival_ps = occupy<kLimited>(send.link.value(), end_ps, send.duration.picoseconds());
-      if (kLimited && arrival_ps == kNever) return false;
-      if (kRecorded) note(next_task++, end_ps, send.duration.picoseconds(), arrival_ps);
+    int64_t step_ps = 0;
+    if (run.link.valid()) {
+      ResourceState& state = resources_[run.link.value()];
+      if (!occupy<kLimited>(state, run.link.value(), end_ps)) return false;
+      arrival_ps = state.free_ps;
+      step_ps = run.duration.picoseconds();
+      int64_t last_ps = 0;
+      SOAPBOX_CHECK(!__builtin_mul_overflow(step_ps, int64_t{run.count}, &last_ps) &&
+                        !__builtin_add_overflow(last_ps, arrival_ps, &last_ps),
+                    "simulated time overflow");
+      reach(state, last_ps);
     }
-    arrive(target, arrival_ps);
+    if (port.receivers > 0 && !kRecorded) {
+      int64_t* const ready_ps = &ready_ps_[first];
+      for (uint32_t i = 0; i < run.count; ++i) {
+        arrival_ps += step_ps;
+        ready_ps[i] = std::max(ready_ps[i], arrival_ps);
+      }
+      continue;
+    }
+    for (uint32_t i = 0; i < run.count; ++i) {
+      arrival_ps += step_ps;
+      if (kRecorded && run.link.valid()) note(next_task++, end_ps, step_ps, arrival_ps);
+      if (port.receivers > 0) {
+        ready_ps_[first + i] = std::max(ready_ps_[first + i], arrival_ps);
+      } else {
+        arrive(first + i, arrival_ps);
+      }
+    }
+  }
+  if (port.receivers > 0 && --port.senders_left == 0) {
+    const uint32_t first =
+        (port.sends->runs.all()[0].to & EdgeSends::kToSum) != 0 ? port.sums : port.pieces;
+    for (uint32_t i = 0; i < port.receivers; ++i) arrive(first + i, 0);
   }
   return true;
 }
 
-template <bool kLimited, bool kRecorded>
-bool PlanEngine::finish_forward(OpId op, uint32_t piece, int64_t end_ps, uint32_t& next_task) {
-  if (backward_first_[op] != kNone) arrive(backward_first_[op] + piece, end_ps);
-  for (const EdgeId edge : graph_.out_edges(op)) {
-    const Targets targets{forward_first_[graph_.edge(edge).consumer], kNone};
-    if (!send<kLimited, kRecorded>(sends_->edges[edge].forward, piece, targets, end_ps,
-                                   next_task)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-template <bool kLimited, bool kRecorded>
-bool PlanEngine::finish_backward(OpId op, uint32_t piece, int64_t end_ps, uint32_t& next_task) {
-  for (const EdgeId edge : graph_.in_edges(op)) {
-    const EdgeSends& sends = sends_->edges[edge];
-    if (sends.backward.empty()) continue;
-    const Targets targets{backward_first_[graph_.edge(edge).producer], sums_first_[edge]};
-    if (!send<kLimited, kRecorded>(sends.backward, piece, targets, end_ps, next_task)) {
-      return false;
-    }
-  }
+// The end of a backward piece, to the weights that its operator uses.
+void PlanEngine::signal_weights(OpId op, uint32_t piece, int64_t end_ps) {
   for (const auto& [weight, user] : uses_[op]) {
     const SyncSends& sync = sends_->weights[weight];
-    for (const Send& send : sync.contributors.of(sync.user_rows[user] + piece)) {
-      arrive(sync_first_[weight] + send.to, end_ps);
+    for (const uint32_t task : sync.contributors.of(sync.user_rows[user] + piece)) {
+      arrive(sync_first_[weight] + task, end_ps);
     }
   }
   if (barrier_ != kNone) arrive(barrier_, end_ps);
-  return true;
 }
 
 template <bool kLimited, bool kRecorded>
 bool PlanEngine::finish(uint32_t slot, int64_t end_ps) {
-  const Group& group = groups_[slots_[slot].group];
+  const Group& group = groups_[jobs_[slot].group];
   const uint32_t index = slot - group.first;
   uint32_t none = 0;
   uint32_t& next_task = kRecorded ? next_task_[slot] : none;
+  if (group.then != kNone) arrive(group.then + index, end_ps);
+  for (uint32_t i = group.ports_begin; i < group.ports_end; ++i) {
+    if (!send<kLimited, kRecorded>(ports_[i], index, end_ps, next_task)) return false;
+  }
   switch (group.kind) {
     case Kind::kForward:
-      return finish_forward<kLimited, kRecorded>(OpId(group.id), index, end_ps, next_task);
+      return true;
     case Kind::kBackward:
-      return finish_backward<kLimited, kRecorded>(OpId(group.id), index, end_ps, next_task);
+      signal_weights(OpId(group.id), index, end_ps);
+      return true;
     case Kind::kSum: {
       const EdgeId edge(group.id);
       const uint32_t piece = blocks_->edges[edge].sums[index].producer_piece;
@@ -222,8 +260,8 @@ bool PlanEngine::finish(uint32_t slot, int64_t end_ps) {
       return true;
     case Kind::kSync: {
       const WeightId weight(group.id);
-      for (const Send& send : sends_->weights[weight].successors.of(index)) {
-        arrive(sync_first_[weight] + send.to, end_ps);
+      for (const uint32_t task : sends_->weights[weight].successors.of(index)) {
+        arrive(sync_first_[weight] + task, end_ps);
       }
       return true;
     }
@@ -239,12 +277,23 @@ bool PlanEngine::is_too_late(const Group& group, int64_t end_ps) const {
   return end_ps + tail_ps > limit_ps_;
 }
 
+// Whether the end of a task is an event of its own.
+bool PlanEngine::sends_over_links(const Group& group, uint32_t index) const {
+  for (uint32_t i = group.ports_begin; i < group.ports_end; ++i) {
+    if (!ports_[i].sends->uses_links) continue;
+    for (const SendRun& run : ports_[i].sends->runs.of(index)) {
+      if (run.link.valid()) return true;
+    }
+  }
+  return false;
+}
+
 template <bool kLimited, bool kRecorded>
 bool PlanEngine::simulate() {
-  queue_.clear();
+  queue_.clear(2 * jobs_.size());
   makespan_ps_ = 0;
-  for (uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    if (slots_[slot].waits_for == 0) queue_.push(SimTime(), slot << 1);
+  for (uint32_t slot = 0; slot < jobs_.size(); ++slot) {
+    if (waits_for_[slot] == 0) queue_.push(SimTime(), slot << 1);
   }
   while (!queue_.empty()) {
     const Event event = queue_.pop();
@@ -252,11 +301,17 @@ bool PlanEngine::simulate() {
     const uint32_t slot = event.id >> 1;
     int64_t end_ps = event.time.picoseconds();
     if ((event.id & 1) == 0) {
-      const Slot& s = slots_[slot];
-      end_ps = occupy<kLimited>(s.resource, s.ready_ps, s.duration_ps);
-      if (kLimited && (end_ps == kNever || is_too_late(groups_[s.group], end_ps))) return false;
-      if (kRecorded) note(task_of_[slot], s.ready_ps, s.duration_ps, end_ps);
-      if (s.sends) {
+      const Job& job = jobs_[slot];
+      const Group& group = groups_[job.group];
+      ResourceState& state = resources_[job.resource];
+      if (!occupy<kLimited>(state, job.resource, end_ps)) return false;
+      const int64_t ready_ps = end_ps;
+      SOAPBOX_CHECK(!__builtin_add_overflow(state.free_ps, job.duration_ps, &end_ps),
+                    "simulated time overflow");
+      reach(state, end_ps);
+      if (kLimited && is_too_late(group, end_ps)) return false;
+      if (kRecorded) note(task_of_[slot], ready_ps, job.duration_ps, end_ps);
+      if (sends_over_links(group, slot - group.first)) {
         queue_.push(SimTime(end_ps), event.id | 1);
         continue;
       }
@@ -293,30 +348,21 @@ void PlanEngine::note(uint32_t task, int64_t ready_ps, int64_t duration_ps, int6
 
 // Gives every slot and every transfer its id in lower(); returns how many there are.
 uint32_t PlanEngine::number_tasks() {
-  task_of_.resize(slots_.size());
-  next_task_.resize(slots_.size());
+  task_of_.resize(jobs_.size());
+  next_task_.resize(jobs_.size());
   uint32_t next = 0;
-  const auto number_sends = [&](const SendRows& rows, uint32_t sender) {
-    if (rows.empty()) return;
-    for (const Send& send : rows.of(sender)) next += send.link.valid() ? 1 : 0;
+  const auto number_sends = [&](const Port& port, uint32_t sender) {
+    for (const SendRun& run : port.sends->runs.of(sender)) next += run.link.valid() ? run.count : 0;
   };
   for (size_t g = 0; g < groups_.size(); ++g) {
     const Group& group = groups_[g];
     const auto end =
-        static_cast<uint32_t>(g + 1 < groups_.size() ? groups_[g + 1].first : slots_.size());
+        static_cast<uint32_t>(g + 1 < groups_.size() ? groups_[g + 1].first : jobs_.size());
     for (uint32_t slot = group.first; slot < end; ++slot) task_of_[slot] = next++;
     for (uint32_t slot = group.first; slot < end; ++slot) {
       next_task_[slot] = next;
       const uint32_t index = slot - group.first;
-      if (group.kind == Kind::kForward) {
-        for (const EdgeId edge : graph_.out_edges(OpId(group.id))) {
-          number_sends(sends_->edges[edge].forward, index);
-        }
-      } else if (group.kind == Kind::kBackward) {
-        for (const EdgeId edge : graph_.in_edges(OpId(group.id))) {
-          number_sends(sends_->edges[edge].backward, index);
-        }
-      }
+      for (uint32_t i = group.ports_begin; i < group.ports_end; ++i) number_sends(ports_[i], index);
     }
   }
   return next;

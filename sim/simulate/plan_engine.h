@@ -6,8 +6,9 @@
 //     moment lets them queue at their links one after the other, in the order of their ids in
 //     lower(). A transfer costs a few nanoseconds where a task of a graph costs a hundred, and at
 //     64 devices nine tasks of ten are transfers.
-//   - Nothing is copied: pieces, sums and synchronisation tasks get slots, what they send is read
-//     in place from the rows of sends.h.
+//   - What pieces send is read in place from the rows of sends.h, a run of equal transfers at a
+//     time; where every piece of a producer sends to every piece of a consumer, only the last of
+//     them looks at what may now start.
 // Events are ordered by (time, slot), slots by the structural order, so that resources serve in the
 // order of (ready time, id). An event is a piece that is ready, or (later in the order) one that
 // ends and has something to send over a link.
@@ -56,14 +57,23 @@ class PlanEngine {
     Kind kind;
     uint32_t id;     // of the operator, edge or weight
     uint32_t first;  // slot
+    uint32_t then;   // first slot of the own backward, after a forward
+    uint32_t ports_begin;
+    uint32_t ports_end;
   };
-  struct Slot {
-    int64_t ready_ps = 0;
-    int64_t duration_ps = 0;
-    uint32_t resource = 0;
-    uint32_t waits_for = 0;  // arrivals still to come
-    uint32_t group = 0;
-    bool sends = false;  // over links: its end is an event
+  // What the events of a slot read.
+  struct Job {
+    int64_t duration_ps;
+    uint32_t resource;
+    uint32_t group;
+  };
+  // Where the ends of a group's slots lead to over one edge.
+  struct Port {
+    const SendRows* sends;
+    uint32_t pieces;        // first slot
+    uint32_t sums;          // first slot
+    uint32_t senders_left;  // of an all-to-all
+    uint32_t receivers;     // of an all-to-all; 0 for other edges
   };
   struct ResourceState {
     int64_t free_ps = 0;
@@ -76,11 +86,6 @@ class PlanEngine {
     uint32_t user;
   };
 
-  // The first slots of what an edge leads to.
-  struct Targets {
-    uint32_t pieces;
-    uint32_t sums;
-  };
   static constexpr uint32_t kNone = UINT32_MAX;
   static constexpr int64_t kNever = INT64_MAX;
 
@@ -88,24 +93,24 @@ class PlanEngine {
   void lay_out_forward(OpId op);
   void lay_out_backward(OpId op);
   void lay_out_weights();
+  void lay_out_ports();
   void begin_group(Kind kind, uint32_t id);
   void add_slot(ResourceId resource, Duration duration, uint32_t waits_for);
-  void mark_senders(uint32_t first, const SendRows& rows);
+  void add_port(const SendRows& sends, size_t senders, uint32_t pieces, uint32_t sums,
+                uint32_t receivers);
+  bool sends_over_links(const Group& group, uint32_t index) const;
 
   template <bool kLimited, bool kRecorded>
   bool simulate();
   template <bool kLimited, bool kRecorded>
   bool finish(uint32_t slot, int64_t end_ps);
   template <bool kLimited, bool kRecorded>
-  bool finish_forward(OpId op, uint32_t piece, int64_t end_ps, uint32_t& next_task);
-  template <bool kLimited, bool kRecorded>
-  bool finish_backward(OpId op, uint32_t piece, int64_t end_ps, uint32_t& next_task);
-  template <bool kLimited, bool kRecorded>
-  bool send(const SendRows& rows, uint32_t sender, Targets targets, int64_t end_ps,
-            uint32_t& next_task);
+  bool send(Port& port, uint32_t sender, int64_t end_ps, uint32_t& next_task);
   template <bool kLimited>
-  int64_t occupy(uint32_t resource, int64_t ready_ps, int64_t duration_ps);
+  bool occupy(ResourceState& state, uint32_t resource, int64_t ready_ps);
+  void reach(ResourceState& state, int64_t time_ps);
   void arrive(uint32_t slot, int64_t time_ps);
+  void signal_weights(OpId op, uint32_t piece, int64_t end_ps);
   bool is_too_late(const Group& group, int64_t end_ps) const;
 
   uint32_t number_tasks();
@@ -124,7 +129,10 @@ class PlanEngine {
   int64_t makespan_ps_ = 0;
   uint64_t events_ = 0;
   std::vector<Group> groups_;
-  std::vector<Slot> slots_;
+  std::vector<Port> ports_;
+  std::vector<Job> jobs_;                    // by slot
+  std::vector<int64_t> ready_ps_;            // by slot: the last arrival so far
+  std::vector<uint32_t> waits_for_;          // by slot: arrivals still to come
   IdVector<OpId, uint32_t> forward_first_;   // slots
   IdVector<OpId, uint32_t> backward_first_;  // kNone where nothing has a gradient
   IdVector<EdgeId, uint32_t> sums_first_;

@@ -1,29 +1,48 @@
 #include "sim/simulate/sends.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace soapbox {
 
-void SendRows::reset(std::span<const uint32_t> counts) {
-  next_.assign(counts.size() + 1, 0);
-  uint32_t begin = 0;
-  for (size_t sender = 0; sender < counts.size(); ++sender) {
-    next_[sender + 1] = begin;
-    begin += counts[sender];
-  }
-  sends_.resize(begin);
+namespace {
+
+// Whether each of `arrivals` comes from every one of the senders; then they are made one.
+bool merge_if_from_all(std::vector<uint32_t>& arrivals, size_t senders) {
+  const auto from_all = [senders](uint32_t count) { return count == senders; };
+  if (senders == 0 || !std::ranges::all_of(arrivals, from_all)) return false;
+  std::ranges::fill(arrivals, 1);
+  return true;
 }
 
-EdgeSends make_edge_sends(const EdgeBlock& block, const OpConfig& producer,
-                          const OpConfig& consumer, bool backward, TransferTable& transfers) {
-  EdgeSends sends;
-  std::vector<uint32_t> by_producer(producer.task_count(), 0);
-  std::vector<uint32_t> by_consumer(consumer.task_count(), 0);
-  for (const PiecePair& pair : block.pairs) {
-    ++by_producer[pair.producer_piece];
-    ++by_consumer[pair.consumer_piece];
+}  // namespace
+
+// Joins the sends of rows_ into runs.
+SendRows EdgeSender::to_runs(size_t senders) {
+  SendRows result;
+  if (rows_.empty()) return result;
+  result.runs.start(senders);
+  for (uint32_t sender = 0; sender < senders; ++sender) {
+    SendRun run;
+    for (const Send& send : rows_.of(sender)) {
+      result.uses_links |= send.link.valid();
+      if (run.count > 0 && send.to == run.to + run.count && send.link == run.link &&
+          send.duration == run.duration) {
+        ++run.count;
+        continue;
+      }
+      if (run.count > 0) result.runs.append(run);
+      run = {send.link, send.to, 1, send.duration};
+    }
+    if (run.count > 0) result.runs.append(run);
+    result.runs.end_sender();
   }
-  sends.forward.reset(by_producer);
+  return result;
+}
+
+void EdgeSender::make_forward(const EdgeBlock& block, const OpConfig& producer,
+                              const OpConfig& consumer, TransferTable& transfers) {
+  rows_.reset(by_producer_);
   for (const PiecePair& pair : block.pairs) {
     Send send{{}, pair.consumer_piece, {}};
     if (!pair.local) {
@@ -33,21 +52,25 @@ EdgeSends make_edge_sends(const EdgeBlock& block, const OpConfig& producer,
       send.link = transfer.link;
       send.duration = transfer.duration;
     }
-    sends.forward.add(pair.producer_piece, send);
+    rows_.add(pair.producer_piece, send);
   }
-  sends.forward_arrivals = by_consumer;
-  if (!backward) return sends;
-  std::vector<uint32_t> target(producer.task_count());
-  for (uint32_t piece = 0; piece < target.size(); ++piece) target[piece] = piece;
-  sends.backward_arrivals = std::move(by_producer);
+}
+
+// Fills rows_, and the arrivals of `sends`.
+void EdgeSender::make_backward(const EdgeBlock& block, const OpConfig& producer,
+                               const OpConfig& consumer, TransferTable& transfers,
+                               EdgeSends& sends) {
+  target_.resize(producer.task_count());
+  for (uint32_t piece = 0; piece < target_.size(); ++piece) target_[piece] = piece;
+  sends.backward_arrivals = by_producer_;
   for (uint32_t i = 0; i < block.sums.size(); ++i) {
     const uint32_t piece = block.sums[i].producer_piece;
-    target[piece] = EdgeSends::kToSum | i;
+    target_[piece] = EdgeSends::kToSum | i;
     sends.sum_arrivals.push_back(std::exchange(sends.backward_arrivals[piece], 1));
   }
-  sends.backward.reset(by_consumer);
+  rows_.reset(by_consumer_);
   for (const PiecePair& pair : block.pairs) {
-    Send send{{}, target[pair.producer_piece], {}};
+    Send send{{}, target_[pair.producer_piece], {}};
     if (!pair.local) {
       const FifoTransfer transfer =
           transfers.find(consumer.devices[pair.consumer_piece],
@@ -55,7 +78,32 @@ EdgeSends make_edge_sends(const EdgeBlock& block, const OpConfig& producer,
       send.link = transfer.link;
       send.duration = transfer.duration;
     }
-    sends.backward.add(pair.consumer_piece, send);
+    rows_.add(pair.consumer_piece, send);
+  }
+}
+
+EdgeSends EdgeSender::make(const EdgeBlock& block, const OpConfig& producer,
+                           const OpConfig& consumer, bool backward, TransferTable& transfers) {
+  EdgeSends sends;
+  by_producer_.assign(producer.task_count(), 0);
+  by_consumer_.assign(consumer.task_count(), 0);
+  for (const PiecePair& pair : block.pairs) {
+    ++by_producer_[pair.producer_piece];
+    ++by_consumer_[pair.consumer_piece];
+  }
+  make_forward(block, producer, consumer, transfers);
+  sends.forward = to_runs(producer.task_count());
+  sends.forward_arrivals = by_consumer_;
+  sends.forward.is_all_to_all = merge_if_from_all(sends.forward_arrivals, producer.task_count());
+  if (!backward) return sends;
+  make_backward(block, producer, consumer, transfers, sends);
+  sends.backward = to_runs(consumer.task_count());
+  // Receivers are either all pieces or all sums.
+  if (block.sums.empty()) {
+    sends.backward.is_all_to_all =
+        merge_if_from_all(sends.backward_arrivals, consumer.task_count());
+  } else if (block.sums.size() == producer.task_count()) {
+    sends.backward.is_all_to_all = merge_if_from_all(sends.sum_arrivals, consumer.task_count());
   }
   return sends;
 }
@@ -94,9 +142,9 @@ SyncSends make_sync_sends(const SyncBlock& block, std::span<const OpId> users, c
     slot.arrivals = static_cast<uint32_t>(after.size() + contributors.size()) +
                     (task.after_all_backward ? 1 : 0);
     if (task.after_all_backward) sends.after_backward.push_back(i);
-    for (const uint32_t earlier : after) sends.successors.add(earlier, {{}, i, {}});
+    for (const uint32_t earlier : after) sends.successors.add(earlier, i);
     for (const BackwardTask& contributor : contributors) {
-      sends.contributors.add(row_of(contributor), {{}, i, {}});
+      sends.contributors.add(row_of(contributor), i);
     }
     sends.tasks.push_back(slot);
   }
@@ -106,12 +154,13 @@ SyncSends make_sync_sends(const SyncBlock& block, std::span<const OpId> users, c
 PlanSends make_plan_sends(const OpGraph& graph, const Plan& plan, const PlanBlocks& blocks,
                           const Cluster& cluster, TransferTable& transfers) {
   PlanSends sends;
+  EdgeSender sender;
   for (const EdgeId id : graph.edges().ids()) {
     const auto& [producer, consumer, input] = graph.edge(id);
     const bool backward =
         !blocks.ops[producer].backward.empty() && !blocks.ops[consumer].backward.empty();
-    sends.edges.push_back(make_edge_sends(blocks.edges[id], plan.ops[producer], plan.ops[consumer],
-                                          backward, transfers));
+    sends.edges.push_back(
+        sender.make(blocks.edges[id], plan.ops[producer], plan.ops[consumer], backward, transfers));
   }
   for (const WeightId weight : graph.weights().ids()) {
     sends.weights.push_back(

@@ -1,9 +1,10 @@
 // What the blocks of a plan send, in rows by sender: the form in which PlanEngine walks them.
 //
-// A send is what lower() makes a dependency (on one device) or a transfer of (between two). Rows
-// are contiguous and a send is 16 bytes, so a piece with thousands of receivers costs a few cache
-// lines. Made from blocks (blocks.h, sync.h) in O(pairs + tasks); as these, one changes only where
-// a configuration that it touches does.
+// A send is what lower() makes a dependency (on one device) or a transfer of (between two). Sends
+// that follow each other over one link, equally long, to neighbouring receivers are one run of 24
+// bytes; a piece that sends to all 64 pieces of a consumer is some five runs. Made from blocks
+// (blocks.h, sync.h) in O(pairs + tasks); as these, one changes only where a configuration that it
+// touches does.
 #pragma once
 
 #include <cstdint>
@@ -19,33 +20,69 @@
 
 namespace soapbox {
 
+// What each sender sends, senders in order.
+template <class Item>
+class Rows {
+ public:
+  // `counts` items of each sender; add() fills them in.
+  void reset(std::span<const uint32_t> counts) {
+    next_.assign(counts.size() + 1, 0);
+    uint32_t begin = 0;
+    for (size_t sender = 0; sender < counts.size(); ++sender) {
+      next_[sender + 1] = begin;
+      begin += counts[sender];
+    }
+    items_.resize(begin);
+  }
+  void add(uint32_t sender, const Item& item) { items_[next_[sender + 1]++] = item; }
+  // The other way to fill them: sender by sender.
+  void start(size_t senders) {
+    next_.assign(1, 0);
+    next_.reserve(senders + 1);
+    items_.clear();
+  }
+  void append(const Item& item) { items_.push_back(item); }
+  void end_sender() { next_.push_back(static_cast<uint32_t>(items_.size())); }
+
+  std::span<const Item> of(uint32_t sender) const {
+    return {items_.data() + next_[sender], items_.data() + next_[sender + 1]};
+  }
+  std::span<const Item> all() const { return items_; }
+  bool empty() const { return items_.empty(); }
+  size_t sender_count() const { return next_.size() - 1; }
+
+ private:
+  // While filling, next_[s + 1] is where the next item of s goes; in the end it is where s ends.
+  std::vector<uint32_t> next_ = {0};
+  std::vector<Item> items_;
+};
+
 struct Send {
   ResourceId link;  // of a transfer; invalid on one device
-  uint32_t to = 0;  // a piece, a sum or a task of the receiving block
+  uint32_t to = 0;  // a piece or a sum of the receiving block
   Duration duration;
 };
 static_assert(sizeof(Send) == 16);
 
-// The sends of each sender, senders in order.
-class SendRows {
- public:
-  // `counts` sends of each sender; add() fills them in.
-  void reset(std::span<const uint32_t> counts);
-  void add(uint32_t sender, const Send& send) { sends_[next_[sender + 1]++] = send; }
-  std::span<const Send> of(uint32_t sender) const {
-    return {sends_.data() + next_[sender], sends_.data() + next_[sender + 1]};
-  }
-  std::span<const Send> all() const { return sends_; }
-  bool empty() const { return sends_.empty(); }
+// Sends that follow each other, to `to`, `to` + 1, ...
+struct SendRun {
+  ResourceId link;
+  uint32_t to = 0;
+  uint32_t count = 0;
+  Duration duration;  // of each
+};
+static_assert(sizeof(SendRun) == 24);
 
- private:
-  // While filling, next_[s + 1] is where the next send of s goes; in the end it is where s ends.
-  std::vector<uint32_t> next_;
-  std::vector<Send> sends_;
+struct SendRows {
+  Rows<SendRun> runs;
+  bool uses_links = false;  // any of them
+  // Every sender sends once to every receiver. A receiver then waits for the senders together, as
+  // for one arrival: the last of them to send brings its last input.
+  bool is_all_to_all = false;
 };
 
 struct EdgeSends {
-  // Set in Send::to of a gradient that goes to a sum (by number) instead of a piece.
+  // Set in SendRun::to of gradients that go to sums (by number) instead of pieces.
   static constexpr uint32_t kToSum = uint32_t{1} << 31;
 
   SendRows forward;   // by producer piece, to consumer pieces
@@ -62,8 +99,8 @@ struct SyncSends {
     Duration duration;
   };
   std::vector<Task> tasks;
-  SendRows successors;                   // by task
-  SendRows contributors;                 // by piece of the users, user after user; to tasks
+  Rows<uint32_t> successors;             // by task, to tasks
+  Rows<uint32_t> contributors;           // by piece of the users, user after user; to tasks
   std::vector<uint32_t> user_rows;       // the first row of each user in `contributors`
   std::vector<uint32_t> after_backward;  // tasks that wait for all backward work
 };
@@ -73,9 +110,25 @@ struct PlanSends {
   IdVector<WeightId, SyncSends> weights;
 };
 
-// `backward`: gradients flow along this edge, for which both ends have a backward.
-EdgeSends make_edge_sends(const EdgeBlock& block, const OpConfig& producer,
-                          const OpConfig& consumer, bool backward, TransferTable& transfers);
+// Makes the sends of edges; keeps its memory between them.
+class EdgeSender {
+ public:
+  // `backward`: gradients flow along this edge, for which both ends have a backward.
+  EdgeSends make(const EdgeBlock& block, const OpConfig& producer, const OpConfig& consumer,
+                 bool backward, TransferTable& transfers);
+
+ private:
+  void make_forward(const EdgeBlock& block, const OpConfig& producer, const OpConfig& consumer,
+                    TransferTable& transfers);
+  void make_backward(const EdgeBlock& block, const OpConfig& producer, const OpConfig& consumer,
+                     TransferTable& transfers, EdgeSends& sends);
+  SendRows to_runs(size_t senders);
+
+  std::vector<uint32_t> by_producer_, by_consumer_;  // pairs of each
+  std::vector<uint32_t> target_;                     // of gradients to each producer piece
+  Rows<Send> rows_;
+};
+
 // `users` of the weight, ascending.
 SyncSends make_sync_sends(const SyncBlock& block, std::span<const OpId> users, const Plan& plan,
                           const Cluster& cluster, TransferTable& transfers);
