@@ -3,13 +3,15 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "scenarios/runner/certificate_file.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/instance_file.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/record.h"
-#include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
 #include "strategies/miqp/milp.h"
+#include "strategies/miqp/program_text.h"
+#include "strategies/miqp/prove.h"
 #include "strategies/miqp/solve.h"
 
 namespace soapbox::runner {
@@ -97,20 +99,6 @@ Result<double> read_time_limit(const Arguments& arguments) {
   return seconds;
 }
 
-Result<miqp::Instance> load_instance(const std::string& path) {
-  const Result<std::string> text = read_text_file(path);
-  if (!text) return text.error();
-  const Result<miqp::RealInstance> real = instance_from_json(*text, path);
-  if (!real) return real.error();
-  Result<miqp::Instance> instance = miqp::quantise(*real);
-  if (!instance) {
-    Error error = instance.error();
-    error.where = {path};
-    return error;
-  }
-  return instance;
-}
-
 // The linear model for other solvers, in the input's own unit of time.
 Status write_models(const Arguments& arguments, const miqp::Instance& instance) {
   for (const auto& [option, text] :
@@ -124,6 +112,13 @@ Status write_models(const Arguments& arguments, const miqp::Instance& instance) 
   return ok();
 }
 
+Status write_certificate(const std::string& path, const miqp::Instance& instance,
+                         const miqp::Solution& solution) {
+  const Result<miqp::Certificate> certificate = miqp::prove(instance, solution);
+  return certificate ? write_file(path, certificate_to_json(*certificate))
+                     : Status(certificate.error());
+}
+
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();
@@ -132,12 +127,21 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<const miqp::SolverRow*> solver =
       miqp::find_solver(arguments.text_or("solver", "exact"));
   if (!solver) return usage_error(solver.error().message);
+  const std::string print = arguments.text_or("print", "solution");
+  if (print != "solution" && print != "miqp") {
+    return usage_error(str_cat("--print: '", shown(print), "'; allowed are miqp, solution"));
+  }
   const Result<miqp::Instance> instance = load_instance(arguments.positional()[0]);
   if (!instance) return instance.error();
   if (Status status = write_models(arguments, *instance); !status) return status.error();
+  if (print == "miqp") return CommandResult{miqp::program_text(*instance)};
   miqp::SolveOptions options;
   options.time_limit_s = *limit;
   const miqp::Solution solution = (*solver)->solve(*instance, options);
+  if (const std::optional<std::string> path = arguments.text("certificate")) {
+    Status status = write_certificate(*path, *instance, solution);
+    if (!status) return status.error();
+  }
   CommandResult result{render(*instance, solution, *format)};
   if (solution.status == miqp::SolveStatus::kInfeasible) {
     console.say(str_cat("soapbox: infeasible: ", solution.reason));
@@ -167,6 +171,10 @@ CommandRow solve_command() {
                              {"time-limit", "SECONDS",
                               "CPU time, after which the best plan and a bound that holds are "
                               "printed"},
+                             {"certificate", "FILE",
+                              "also write the proof, which 'soapbox certify' checks"},
+                             {"print", "WHAT",
+                              "solution (default), or miqp: the program written out, unsolved"},
                              {"write-lp", "FILE",
                               "also write the program, linearised, for other solvers: CPLEX LP"},
                              {"write-mps", "FILE", "the same as free MPS"},

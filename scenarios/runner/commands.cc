@@ -77,10 +77,10 @@ void Console::say(std::string_view line) const {
 }
 
 std::vector<CommandRow> command_table() {
-  return {calibrate_command(), check_command(),  collective_command(), execute_command(),
-          export_command(),    import_command(), list_command(),       race_command(),
-          screen_command(),    search_command(), simulate_command(),   solve_command(),
-          validate_command()};
+  return {calibrate_command(), certify_command(), check_command(),  collective_command(),
+          execute_command(),   export_command(),  import_command(), list_command(),
+          race_command(),      screen_command(),  search_command(), simulate_command(),
+          solve_command(),     validate_command()};
 }
 
 Result<CommandResult> run_program(std::span<const std::string> words, const Console& console) {

@@ -51,6 +51,7 @@ struct CommandRow {
 };
 
 CommandRow calibrate_command();
+CommandRow certify_command();
 CommandRow check_command();
 CommandRow collective_command();
 CommandRow execute_command();

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -444,6 +445,20 @@ Result<miqp::RealInstance> InstanceReader::read() {
 
 Result<miqp::RealInstance> instance_from_json(std::string_view text, const std::string& file) {
   return InstanceReader(text, file).read();
+}
+
+Result<miqp::Instance> load_instance(const std::string& path) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  const Result<miqp::RealInstance> real = instance_from_json(*text, path);
+  if (!real) return real.error();
+  Result<miqp::Instance> instance = miqp::quantise(*real);
+  if (!instance) {
+    Error error = instance.error();
+    error.where = {path};
+    return error;
+  }
+  return instance;
 }
 
 }  // namespace soapbox::runner

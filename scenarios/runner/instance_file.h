@@ -16,5 +16,7 @@ extern const std::string_view kInstanceKeys;
 // numbers, edges out of range and cycles are refused with the position of the value, the value and
 // what is allowed.
 Result<miqp::RealInstance> instance_from_json(std::string_view text, const std::string& file);
+// The same from a file, in integers.
+Result<miqp::Instance> load_instance(const std::string& path);
 
 }  // namespace soapbox::runner

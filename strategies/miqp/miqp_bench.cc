@@ -6,7 +6,10 @@
 #include <algorithm>
 
 #include "sim/base/check.h"
+#include "strategies/miqp/certify.h"
 #include "strategies/miqp/exact.h"
+#include "strategies/miqp/prove.h"
+#include "strategies/miqp/stopwatch.h"
 #include "strategies/miqp/test_instances.h"
 
 namespace soapbox::miqp {
@@ -32,6 +35,45 @@ void solve_all(benchmark::State& state, const std::vector<Instance>& instances) 
   state.counters["worst_ms"] = times.back();
   state.counters["unproven"] = unproven;
   state.counters["labels"] = labels / static_cast<double>(times.size());
+}
+
+// What a certificate of the answers costs beside finding them: the time of a row
+// is that of the checks; `numbers` are those of the largest certificate.
+void certify_all(benchmark::State& state, const std::vector<Instance>& instances) {
+  std::vector<Certificate> certificates;
+  double solve_s = 0;
+  const Stopwatch prove_watch(1e9);
+  for (const Instance& in : instances) {
+    const Solution solution = solve_exact(in);
+    solve_s += solution.cpu_s;
+    Result<Certificate> certificate = prove(in, solution);
+    SOAPBOX_CHECK(certificate.has_value(), "an answer without a certificate");
+    certificates.push_back(*std::move(certificate));
+  }
+  const double prove_s = prove_watch.elapsed_s() - solve_s;
+  std::vector<double> times;
+  for (auto _ : state) {
+    for (size_t i = 0; i < instances.size(); ++i) {
+      const Stopwatch watch(1e9);
+      const Result<CertifyReport> report = certify(instances[i], certificates[i]);
+      SOAPBOX_CHECK(report && report->proven, "a certificate that does not hold");
+      times.push_back(watch.elapsed_s() * 1e3);
+    }
+  }
+  std::sort(times.begin(), times.end());
+  size_t numbers = 0;
+  for (const Certificate& certificate : certificates) {
+    size_t count = 2 * certificate.stage.size();
+    for (const ChainProof& proof : certificate.proofs) {
+      count += 4 * proof.intervals.size() + 9 * proof.entries.size() + 3 * proof.leaves.size();
+    }
+    numbers = std::max(numbers, count);
+  }
+  state.counters["solve_ms"] = solve_s * 1e3;
+  state.counters["prove_ms"] = prove_s * 1e3;
+  state.counters["median_ms"] = times[times.size() / 2];
+  state.counters["worst_ms"] = times.back();
+  state.counters["numbers"] = static_cast<double>(numbers);
 }
 
 // V = 26, 34, 50, 82 layers, 8 or 16 strategies, 1 to 8 stages, 4 or 16
@@ -73,6 +115,9 @@ const int kRegistered = [] {
   const auto add = [](const std::string& name, std::vector<Instance> instances) {
     benchmark::RegisterBenchmark(("solve/" + name).c_str(), [instances](benchmark::State& state) {
       solve_all(state, instances);
+    })->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(("certify/" + name).c_str(), [instances](benchmark::State& state) {
+      certify_all(state, instances);
     })->Unit(benchmark::kMillisecond);
   };
   add("chains_paper_grid", paper_grid());
