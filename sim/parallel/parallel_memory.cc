@@ -8,9 +8,7 @@
 namespace soapbox {
 namespace {
 
-// What libraries take of the framework's allocator for good: a workspace of cuBLAS and one of
-// Transformer Engine, 32 MiB each by default.
-constexpr double kWorkspace = 64 * 1024 * 1024;
+constexpr double kWorkspace = kWorkspaces.as_double();
 
 // Of the states of one layer.
 struct States {

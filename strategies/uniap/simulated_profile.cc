@@ -29,10 +29,10 @@ ForwardTime forward_time(const TransformerCosts& costs, size_t layer) {
   return ForwardTime::fit(points);
 }
 
-// Adds what one layer needs on one of `tp` devices.
-void add_memory(const TransformerCosts& costs, size_t layer, int32_t tp,
+// Adds what one layer needs on one of `tp` devices of a stage.
+void add_memory(const TransformerCosts& costs, size_t layer, int32_t tp, int32_t stages,
                 galvatron::VocabMemory& memory) {
-  const LayerBytes bytes = costs.bytes(layer, {.tp = tp, .dp = 1}, 1, costs.device_count() / tp);
+  const LayerBytes bytes = costs.bytes(layer, {.tp = tp, .dp = 1}, 1, stages);
   memory.states_mb[tp] += mib(bytes.states);
   memory.activation_mb_per_sample[tp] += mib(bytes.activation);
 }
@@ -47,7 +47,7 @@ Galvatron2Layers layers_of(const ParallelProblem& problem, const TransformerCost
   type.forward = forward_time(costs, first);
   galvatron::VocabMemory memory;
   for (int32_t tp = 1; tp <= costs.device_count(); tp *= 2) {
-    if (costs.allowed(first, {.tp = tp, .dp = 1}, 1)) add_memory(costs, first, tp, memory);
+    if (costs.allowed(first, {.tp = tp, .dp = 1}, 1)) add_memory(costs, first, tp, 1, memory);
   }
   type.parameter_mb = memory.states_mb.at(1) / 4;
   type.activation_mb_per_sample = memory.activation_mb_per_sample;
@@ -97,10 +97,10 @@ Galvatron2Profile simulated_profile(const ParallelProblem& problem, const Transf
   profile.vocab = {embedding.ms_per_sample + head.ms_per_sample,
                    embedding.fixed_ms + head.fixed_ms};
   for (int32_t tp = 1; tp <= costs.device_count(); tp *= 2) {
-    add_memory(costs, 0, tp, profile.vocab_first);
-    add_memory(costs, last, tp, profile.vocab_last);
-    add_memory(costs, 0, tp, profile.vocab_alone);
-    add_memory(costs, last, tp, profile.vocab_alone);
+    add_memory(costs, 0, tp, 2, profile.vocab_first);
+    add_memory(costs, last, tp, 2, profile.vocab_last);
+    add_memory(costs, 0, tp, 1, profile.vocab_alone);
+    add_memory(costs, last, tp, 1, profile.vocab_alone);
   }
   profile_links(problem, costs.device_count(), profile);
   return profile;

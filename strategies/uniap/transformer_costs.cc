@@ -119,10 +119,12 @@ LayerSeconds TransformerCosts::seconds(size_t layer, const Strategy& s, int64_t 
 }
 
 LayerBytes TransformerCosts::bytes(size_t layer, const Strategy& s, int64_t samples,
-                                   int32_t /*stages*/) const {
+                                   int32_t stages) const {
   const LayerWork& work = rank_costs(layer, s, samples).work;
   const int64_t shards = s.fsdp ? s.dp : 1;
-  const int64_t parameters = (work.dense_parameters + shards - 1) / shards;
+  // Both ends of a pipeline hold a table that they share.
+  const int64_t own = work.dense_parameters + (stages > 1 ? work.tied_parameters : 0);
+  const int64_t parameters = (own + shards - 1) / shards;
   const StateBytes states = state_bytes(options_.precision, 0, static_cast<double>(parameters), 1);
   return {Bytes(static_cast<int64_t>(states.total())), Bytes(work.kept_bytes)};
 }
@@ -140,7 +142,7 @@ Bytes TransformerCosts::memory_limit(int64_t samples, int32_t stages) const {
     }
   }
   const Bytes memory = problem_.cluster.hardware_of(DeviceId(0)).memory;
-  const Bytes taken = most + problem_.factors.reserved;
+  const Bytes taken = most + problem_.factors.reserved + kWorkspaces;
   return taken < memory ? memory - taken : Bytes();
 }
 
