@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "scenarios/runner/json_object.h"
+#include "sim/base/json_object.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

@@ -1,5 +1,6 @@
 #include "scenarios/runner/chrome_trace.h"
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -137,10 +138,52 @@ class Writer {
   bool first_ = true;
 };
 
+constexpr std::array<std::string_view, ParallelLowered::kResourcesPerRank> kRankTracks = {
+    "compute", "exchange", "parameters and gradients", "send forward", "send backward"};
+
+std::string rank_events(const ParallelRun& run) {
+  const ParallelLowered& lowered = run.lowered;
+  const auto ranks = static_cast<uint32_t>(lowered.ranks_per_stage);
+  std::string text;
+  const auto name = [&](std::string_view what, uint32_t stage, uint32_t thread,
+                        const std::string& is) {
+    text +=
+        str_cat(text.empty() ? "" : ",\n", "{\"ph\":\"M\",\"name\":\"", what, "\",\"pid\":", stage,
+                ",\"tid\":", thread, ",\"args\":{\"name\":", quoted(is), "}}");
+  };
+  for (uint32_t stage = 0; stage < static_cast<uint32_t>(lowered.stages); ++stage) {
+    name("process_name", stage, 0, str_cat("stage ", stage));
+    for (uint32_t thread = 0; thread < ranks * kRankTracks.size(); ++thread) {
+      const std::string rank =
+          lowered.folded ? "all ranks" : str_cat("rank ", thread / kRankTracks.size());
+      name("thread_name", stage, thread,
+           str_cat(rank, ": ", kRankTracks[thread % kRankTracks.size()]));
+    }
+  }
+  for (const TaskId id : lowered.tasks.ids()) {
+    const ParallelTask& task = lowered.tasks[id];
+    const uint32_t resource = lowered.graph.resource(id).value();
+    const uint32_t per_stage = ranks * ParallelLowered::kResourcesPerRank;
+    const std::string kind = to_string(task.kind);
+    const SimTime start = run.timeline.start[id];
+    text += str_cat(",\n{\"ph\":\"X\",\"name\":\"", kind,
+                    task.layer >= 0 ? str_cat(" layer ", task.layer) : "", "\",\"cat\":\"", kind,
+                    "\",\"pid\":", resource / per_stage, ",\"tid\":", resource % per_stage,
+                    ",\"ts\":", microseconds_text(start.picoseconds()),
+                    ",\"dur\":", microseconds_text((run.timeline.end[id] - start).picoseconds()),
+                    ",\"args\":{\"task\":", id.value(), ",\"microbatch\":", task.microbatch, "}}");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string chrome_trace(const Problem& problem, const Run& run) {
   return Writer(problem, run).write();
+}
+
+std::string chrome_trace(const ParallelRun& run) {
+  return str_cat("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", rank_events(run), "\n]}\n");
 }
 
 }  // namespace soapbox::runner

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "sim/parallel/simulate_parallel.h"
 #include "sim/simulate/simulate.h"
 
 namespace soapbox::runner {
@@ -11,5 +12,10 @@ namespace soapbox::runner {
 // one for the links between nodes, a thread for each device and each link that carries anything.
 // Times are microseconds with all six decimals, so no picosecond is lost.
 std::string chrome_trace(const Problem& problem, const Run& run);
+
+// The same of a Transformer plan: a process for each stage, and for each of its simulated ranks
+// (one, where ranks are folded) a thread for kernels, one for exchanges that they wait for, one for
+// parameters and gradients, and two for what goes to the next and the previous stage.
+std::string chrome_trace(const ParallelRun& run);
 
 }  // namespace soapbox::runner

@@ -113,9 +113,9 @@ Result<std::vector<calib::ProbePoint>> choose_points(const CalibrateOptions& opt
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
   for (const std::string& name : options.models) {
-    const Result<Model> model = load_model(*scenarios, name, {std::nullopt, cores});
+    const Result<LoadedModel> model = load_model(*scenarios, name, {std::nullopt, cores});
     if (!model) return model.error();
-    for (auto& point : calib::model_points(*model, cores)) points.push_back(std::move(point));
+    for (auto& point : calib::model_points(model->model, cores)) points.push_back(std::move(point));
   }
   for (auto& point : calib::probe_points(options.session.quick, options.session.seed)) {
     points.push_back(std::move(point));

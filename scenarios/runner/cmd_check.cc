@@ -9,11 +9,13 @@
 #include "scenarios/runner/experiment.h"
 #include "scenarios/runner/galvatron_files.h"
 #include "scenarios/runner/model_file.h"
+#include "scenarios/runner/parallel_problem.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/race.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
+#include "sim/plan/parallel_plan_json.h"
 
 namespace soapbox::runner {
 namespace {
@@ -70,8 +72,9 @@ Result<Record> check_model(const std::string& name, const Arguments& arguments,
   }
   const auto batch = arguments.whole_number("batch", 1, kMostSamples);
   if (!batch) return batch.error();
-  const Result<Model> model = load_model(*scenarios, name, {*batch, 1});
-  if (!model) return model.error();
+  const Result<LoadedModel> loaded = load_model(*scenarios, name, {*batch, 1});
+  if (!loaded) return loaded.error();
+  const Model* model = &loaded->model;
   const OpGraph& graph = model->graph;
   Flops backward;
   for (const Operator& op : graph.ops()) backward += op.backward_flops();
@@ -113,11 +116,44 @@ Result<Record> check_cluster(const std::string& name, const Arguments& arguments
   return record;
 }
 
+Result<Record> check_parallel_plan_file(const std::string& text, const std::string& path,
+                                        const Arguments& arguments) {
+  const Result<ParallelPlanHeader> header = parallel_plan_header(text, path);
+  if (!header) return header.error();
+  const Result<std::optional<int64_t>> devices = read_devices(arguments);
+  if (!devices) return devices.error();
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  const auto loaded = LoadedParallelProblem::load(
+      *scenarios, {.model = arguments.text_or("model", header->model),
+                   .cluster = arguments.text_or("cluster", header->cluster),
+                   .devices = devices->value_or(header->devices),
+                   .seq_len = header->seq_len});
+  if (!loaded) return loaded.error();
+  const ParallelProblem& problem = (*loaded)->problem();
+  const Result<ParallelPlan> plan =
+      parallel_plan_from_json(text, path, problem.model, problem.cluster.device_count());
+  if (!plan) return plan.error();
+  Record record;
+  record.add("kind", std::string(kParallelKind));
+  record.add("model", problem.model.name);
+  record.add("seq_len", problem.model.seq_len);
+  record.add("cluster", problem.cluster.name());
+  record.add("devices", problem.cluster.device_count());
+  record.add("stages", plan->pipeline_parallel);
+  record.add("microbatches", plan->microbatches);
+  record.add("schedule", to_string(plan->schedule));
+  record.add("layer_strategies", plan->strategies.size());
+  return record;
+}
+
 // A plan says itself what it is for; --model and --cluster ask whether it fits another problem.
 Result<Record> check_plan_file(const std::string& path, const Arguments& arguments,
                                const Console&) {
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.error();
+  const Result<std::string> kind = plan_kind(*text, path);
+  if (kind && *kind == kParallelKind) return check_parallel_plan_file(*text, path, arguments);
   ProblemSpec spec;
   const nlohmann::json root = nlohmann::json::parse(*text, nullptr, false);
   const auto stated = [&root](const char* key) {
@@ -153,6 +189,7 @@ Result<Record> check_plan_file(const std::string& path, const Arguments& argumen
   size_t tasks = 0;
   for (const OpConfig& config : plan->ops) tasks += config.task_count();
   Record record;
+  record.add("kind", std::string(kOperatorsKind));
   record.add("model", (*loaded)->model().name);
   record.add("batch", (*loaded)->model().batch);
   record.add("cluster", (*loaded)->cluster().name());

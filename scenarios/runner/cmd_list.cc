@@ -63,9 +63,9 @@ Result<Table> list_models() {
   }
   for (const TransformerRow& row : transformer_table()) add_transformer(table, row);
   for (const std::string& name : scenarios->names(kModelFiles)) {
-    const Result<Model> model = load_model(*scenarios, name, {});
+    const Result<LoadedModel> model = load_model(*scenarios, name, {});
     if (!model) return model.error();
-    add_model(table, *model, str_cat("scenarios/models/", name, ".toml"));
+    add_model(table, model->model, str_cat("scenarios/models/", name, ".toml"));
   }
   return table;
 }

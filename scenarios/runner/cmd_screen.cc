@@ -6,7 +6,7 @@
 #include "results/table.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/interrupt.h"
-#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/output_file.h"
 #include "scenarios/runner/parallel_options.h"
 #include "scenarios/runner/parallel_problem.h"
 #include "scenarios/runner/problem.h"
@@ -226,6 +226,12 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const strategies::ScreenOutcome outcome =
       strategies::screen(problem, *space, static_cast<size_t>(count->value_or(10)),
                          [&] { return !interrupt.requested(); });
+  const std::optional<std::string> out = arguments.text("out");
+  if (out && !outcome.best.empty()) {
+    const Status written =
+        write_file(*out, parallel_plan_to_json(plan_header(problem), outcome.best.front().plan));
+    if (!written) return written.error();
+  }
   CommandResult result{render(problem, outcome, space->global_batch, *format)};
   if (outcome.interrupted) {
     result.exit_code = ExitCode::kInterrupted;
@@ -245,7 +251,8 @@ CommandRow screen_command() {
   syntax.options = {{"model", "NAME|FILE", "a Transformer; see 'soapbox list models'"},
                     {"cluster", "NAME|FILE", "the cluster; see 'soapbox list clusters'"},
                     {"devices", "N", "only the first N devices, filling nodes"},
-                    {"best", "K", "how many of the best to simulate and print (default 10)"}};
+                    {"best", "K", "how many of the best to simulate and print (default 10)"},
+                    {"out", "FILE", "write the best plan as JSON, as 'soapbox simulate' reads it"}};
   for (Option option : parallel_options()) {
     if (option.name == "fold" || option.name == "shard-group") continue;
     syntax.options.push_back(option);

@@ -93,6 +93,11 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<std::unique_ptr<const LoadedProblem>> loaded =
       LoadedProblem::load(*scenarios, options->problem);
   if (!loaded) return loaded.error();
+  for (const std::string& note : (*loaded)->notes()) console.say(note);
+  if (arguments.has("seq-len") && arguments.has("db")) {
+    return usage_error(
+        "search: --seq-len and --db exclude each other: a stored run is of a model as it is");
+  }
   Result<std::optional<results::Store>> store = open_store(arguments);
   if (!store) return store.error();
   const Interrupt interrupt;
@@ -136,6 +141,7 @@ CommandRow search_command() {
       {{"method", "NAME", "the searcher; see 'soapbox list methods'"},
        {"budget", "N", "plans to simulate (default 1000)"},
        {"seed", "S", "of all randomness (default 0)"},
+       {"seq-len", "N", "tokens of a sample of a Transformer (default: the model's own)"},
        sync_option(),
        {"simulation", "MODE", "how proposals are evaluated: delta (default) or full; same results"},
        {"db", "FILE", "store the run in this database; made if absent"},

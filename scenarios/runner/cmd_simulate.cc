@@ -10,6 +10,7 @@
 #include "scenarios/runner/run_record.h"
 #include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
+#include "sim/plan/parallel_plan_json.h"
 
 namespace soapbox::runner {
 namespace {
@@ -32,7 +33,11 @@ Result<Plan> choose_plan(const LoadedProblem& loaded, const Arguments& arguments
   return plan;
 }
 
-Status write_drawings(const LoadedProblem& loaded, const Plan& plan, const Arguments& arguments) {
+Status write_files(const LoadedProblem& loaded, const Plan& plan, const Arguments& arguments) {
+  if (const std::optional<std::string> path = arguments.text("out")) {
+    Status written = write_file(*path, plan_to_json(loaded.model(), loaded.cluster(), plan));
+    if (!written) return written;
+  }
   if (const std::optional<std::string> path = arguments.text("trace")) {
     Status written =
         write_file(*path, chrome_trace(loaded.problem(), simulate(loaded.problem(), plan)));
@@ -47,17 +52,29 @@ Status write_drawings(const LoadedProblem& loaded, const Plan& plan, const Argum
 // Options of plans for Transformers mean nothing where operators are placed.
 Status refuse_parallel_options(const Arguments& arguments) {
   for (const Option& option : parallel_options()) {
-    if (!arguments.has(option.name)) continue;
+    if (!arguments.has(option.name) || option.name == "seq-len") continue;
     return usage_error(
-        str_cat("simulate: --", option.name, " needs --recipe megatron, fsdp or deepspeed_zero"));
+        str_cat("simulate: --", option.name,
+                " needs --recipe megatron, fsdp or deepspeed_zero, or a plan of layers"));
   }
   return ok();
 }
 
+// Whether the plan lays layers over ranks: its file or its recipe says so.
+Result<bool> is_parallel(const Arguments& arguments) {
+  const std::optional<std::string> file = arguments.text("plan");
+  if (!file) return find_parallel_recipe(recipe_name(arguments)) != nullptr;
+  const Result<std::string> text = read_text_file(*file);
+  if (!text) return text.error();
+  const Result<std::string> kind = plan_kind(*text, *file);
+  if (!kind) return kind.error();
+  return *kind == kParallelKind;
+}
+
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {
-  if (find_parallel_recipe(recipe_name(arguments)) != nullptr) {
-    return run_parallel_simulation(arguments, console);
-  }
+  const Result<bool> parallel = is_parallel(arguments);
+  if (!parallel) return parallel.error();
+  if (*parallel) return run_parallel_simulation(arguments, console);
   if (Status fits = refuse_parallel_options(arguments); !fits) return fits.error();
   if (arguments.has("recipe") && arguments.has("plan")) {
     return usage_error("simulate: --recipe and --plan exclude each other");
@@ -73,12 +90,13 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<std::unique_ptr<const LoadedProblem>> loaded =
       LoadedProblem::load(*scenarios, *spec);
   if (!loaded) return loaded.error();
+  for (const std::string& note : (*loaded)->notes()) console.say(note);
   Result<Plan> plan = choose_plan(**loaded, arguments, *sync);
   if (!plan) return plan.error();
   const Result<Execution> execution = execute_plan(**loaded, *std::move(plan));
   if (!execution) return execution.error();
-  const Status drawn = write_drawings(**loaded, execution->plan, arguments);
-  if (!drawn) return drawn.error();
+  const Status written = write_files(**loaded, execution->plan, arguments);
+  if (!written) return written.error();
   return CommandResult{simulation_record(**loaded,
                                          arguments.text("plan").value_or(recipe_name(arguments)),
                                          *execution)
@@ -92,7 +110,8 @@ CommandRow simulate_command() {
   syntax.options.insert(
       syntax.options.end(),
       {{"recipe", "NAME", "the plan's rule (default data_parallel); see 'soapbox list recipes'"},
-       {"plan", "FILE", "a plan as JSON, instead of a recipe"},
+       {"plan", "FILE", "a plan of either kind as JSON, instead of a recipe"},
+       {"out", "FILE", "write the plan as JSON"},
        sync_option(),
        {"trace", "FILE", "write the timeline for chrome://tracing or ui.perfetto.dev"},
        {"graphviz", "FILE", "write the operators with their degrees and devices as DOT"},
@@ -101,8 +120,9 @@ CommandRow simulate_command() {
   syntax.options.insert(syntax.options.end(), parallel.begin(), parallel.end());
   syntax.details =
       "Recipes megatron, fsdp and deepspeed_zero lay a Transformer's layers over the cluster; the "
-      "options\nfrom --tp on are theirs, and --batch, --network, --sync, --plan, --trace and "
-      "--graphviz are not.\nThe other recipes and plans place single operators.";
+      "options\nfrom --tp on are theirs, and --batch, --network, --sync and --graphviz are not; "
+      "--seq-len is any\nTransformer's. "
+      "The other recipes place single operators. A plan's file says which kind it is.";
   return {"simulate", "Simulates one training iteration of a plan.", std::move(syntax), run};
 }
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <tuple>
 
-#include "scenarios/runner/json_object.h"
+#include "sim/base/json_object.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

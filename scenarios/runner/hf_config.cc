@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "scenarios/runner/hf_readers.h"
-#include "scenarios/runner/json_object.h"
 #include "scenarios/runner/text_file.h"
+#include "sim/base/json_object.h"
 #include "sim/base/str.h"
 #include "sim/model/transformers.h"
 

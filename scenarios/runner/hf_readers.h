@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "scenarios/runner/json_object.h"
+#include "sim/base/json_object.h"
 #include "sim/base/str.h"
 #include "sim/model/transformers.h"
 

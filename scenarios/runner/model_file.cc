@@ -7,6 +7,7 @@
 #include <system_error>
 #include <vector>
 
+#include "scenarios/runner/options.h"
 #include "sim/base/str.h"
 #include "sim/model/builder.h"
 #include "sim/model/models.h"
@@ -463,27 +464,52 @@ Result<LoadedTransformer> load_transformer(const ScenarioFolder& scenarios,
                            join(transformer_names(), ", "), ", or a Hugging Face config.json"));
 }
 
-Result<Model> load_model(const ScenarioFolder& scenarios, const std::string& name_or_path,
-                         const BatchChoice& batch) {
+namespace {
+
+Result<LoadedModel> load_operators_of(LoadedTransformer loaded, const BatchChoice& batch,
+                                      int64_t batch_per_device, std::optional<int64_t> seq_len) {
+  if (seq_len) {
+    Result<Transformer> resized = with_seq_len(std::move(loaded.model), *seq_len);
+    if (!resized) return resized.error();
+    loaded.model = *std::move(resized);
+  }
+  Result<Model> model = model_of(loaded.model, batch, batch_per_device);
+  if (!model) return model.error();
+  return LoadedModel{*std::move(model), std::move(loaded.notes)};
+}
+
+Result<LoadedModel> without_notes(Result<Model> model) {
+  if (!model) return model.error();
+  return LoadedModel{*std::move(model), {}};
+}
+
+}  // namespace
+
+Result<LoadedModel> load_model(const ScenarioFolder& scenarios, const std::string& name_or_path,
+                               const BatchChoice& batch, std::optional<int64_t> seq_len) {
   if (Status status = check_model_name(scenarios, name_or_path); !status) return status.error();
   if (is_hf_config(name_or_path)) {
-    const Result<LoadedTransformer> loaded = read_hf(name_or_path);
+    Result<LoadedTransformer> loaded = read_hf(name_or_path);
     if (!loaded) return loaded.error();
-    return model_of(loaded->model, batch, 1);
+    return load_operators_of(*std::move(loaded), batch, 1, seq_len);
+  }
+  if (seq_len && !is_transformer(name_or_path)) {
+    return usage_error(str_cat("--seq-len is for Transformers, and '", name_or_path, "' is none"));
   }
   if (!is_path(name_or_path)) {
     if (const Result<const ModelRow*> row = find_model(name_or_path)) {
       const Result<int64_t> samples = global_batch(batch, (*row)->batch_per_device);
       if (!samples) return samples.error();
-      return (*row)->build(*samples);
+      return without_notes((*row)->build(*samples));
     }
     if (const Result<const TransformerRow*> row = find_transformer(name_or_path)) {
-      return model_of(make_transformer(**row), batch, (*row)->batch_per_device);
+      return load_operators_of({make_transformer(**row), {}}, batch, (*row)->batch_per_device,
+                               seq_len);
     }
   }
   const Result<std::string> path = scenarios.path(kModelFiles, name_or_path);
   if (!path) return path.error();
-  return read_model(*path, batch);
+  return without_notes(read_model(*path, batch));
 }
 
 }  // namespace soapbox::runner

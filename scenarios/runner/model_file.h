@@ -32,9 +32,14 @@ Result<Model> model_from_toml(const TomlTable& file, const std::string& name,
 
 // What --model NAME|FILE means where operators are placed: a name of the model table, of the table
 // of Transformers or of scenarios/models; a model as TOML; a Hugging Face config.json, or the
-// folder with it.
-Result<Model> load_model(const ScenarioFolder& scenarios, const std::string& name_or_path,
-                         const BatchChoice& batch);
+// folder with it. `seq_len`: tokens of a sample of a Transformer instead of its own; an error for
+// other models.
+struct LoadedModel {
+  Model model;
+  std::vector<std::string> notes;  // as of LoadedTransformer
+};
+Result<LoadedModel> load_model(const ScenarioFolder& scenarios, const std::string& name_or_path,
+                               const BatchChoice& batch, std::optional<int64_t> seq_len = {});
 // What it means where whole layers are: a Transformer's name, config.json or folder.
 // Error: also for models that are operator graphs alone, such as alexnet.
 Result<LoadedTransformer> load_transformer(const ScenarioFolder& scenarios,

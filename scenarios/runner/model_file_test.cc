@@ -106,10 +106,10 @@ TEST(ModelFile, TheBatchIsGivenOrPerDevice) {
 }
 
 TEST(ModelFile, TheShippedFilesHaveTheirPublishedParameters) {
-  const Result<Model> vgg19 = load_model(*find_scenarios(), "vgg19", {});
+  const Result<LoadedModel> vgg19 = load_model(*find_scenarios(), "vgg19", {});
   ASSERT_TRUE(vgg19) << vgg19.error().to_string();
-  EXPECT_EQ(vgg19->graph.parameter_count(), 143'667'240);
-  EXPECT_EQ(vgg19->name, "vgg19");
+  EXPECT_EQ(vgg19->model.graph.parameter_count(), 143'667'240);
+  EXPECT_EQ(vgg19->model.name, "vgg19");
 }
 
 std::string refusal(const std::string& text) {

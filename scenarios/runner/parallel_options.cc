@@ -164,12 +164,17 @@ std::vector<Option> parallel_options() {
       {"overlap-sends", "on|off", "go on computing while stages send (default on)"},
       {"overlap-tensor", "on|off", "hide tensor-parallel traffic behind products (default off)"},
       {"expert-imbalance", "X", "work of the busiest expert rank over the mean (default 1)"},
+      {"run-factors", "on|off", "what separates kernels alone from a training step (default on)"},
       {"fold", "on|off", "simulate one of each set of equivalent ranks (default on)"},
   };
 }
 
 Result<bool> read_fold(const Arguments& arguments) {
   return on_or_off(arguments, "fold", true);
+}
+
+Result<bool> read_run_factors(const Arguments& arguments) {
+  return on_or_off(arguments, "run-factors", true);
 }
 
 Result<ParallelPlanChoice> read_parallel_plan(const Arguments& arguments,

@@ -30,8 +30,9 @@ std::vector<Option> parallel_options();
 // --precision, --flash-attention, the overlaps and --expert-imbalance into the plan.
 Status read_shared_options(const Arguments& arguments, ParallelPlan& plan);
 
-// --fold on|off.
+// --fold on|off; --run-factors on|off.
 Result<bool> read_fold(const Arguments& arguments);
+Result<bool> read_run_factors(const Arguments& arguments);
 
 struct ParallelPlanChoice {
   ParallelPlan plan;

@@ -4,6 +4,7 @@
 #include "scenarios/runner/collective_profile_file.h"
 #include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/model_file.h"
+#include "scenarios/runner/parallel_options.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/run_factors_file.h"
 
@@ -11,7 +12,7 @@ namespace soapbox::runner {
 
 namespace {
 
-// --model, --cluster, --devices and --seq-len.
+// --model, --cluster, --devices, --seq-len and --run-factors.
 Result<ParallelProblemSpec> read_parallel_problem_options(const Arguments& arguments) {
   ParallelProblemSpec spec;
   const Result<std::string> model = arguments.required("model");
@@ -26,6 +27,9 @@ Result<ParallelProblemSpec> read_parallel_problem_options(const Arguments& argum
   const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
   if (!seq_len) return seq_len.error();
   spec.seq_len = *seq_len;
+  const Result<bool> factors = read_run_factors(arguments);
+  if (!factors) return factors.error();
+  spec.run_factors = *factors;
   return spec;
 }
 
@@ -60,21 +64,30 @@ Result<std::unique_ptr<const LoadedParallelProblem>> LoadedParallelProblem::load
   if (!groups) return groups.error();
   const Result<RunFactorTable> factors = RunFactorTable::read(scenarios.run_factors());
   if (!factors) return factors.error();
-  const RunFactors& own = factors->of(cluster->hardware()[HardwareId(0)].name);
+  const RunFactors& fitted = factors->of(cluster->hardware()[HardwareId(0)].name);
+  RunFactors own;
+  own.reserved = fitted.reserved;
+  if (spec.run_factors) own = fitted;
   return std::unique_ptr<const LoadedParallelProblem>(new LoadedParallelProblem(
       *std::move(model), *std::move(cluster), *std::move(kernels), *std::move(groups), own));
 }
 
 Result<std::unique_ptr<const LoadedParallelProblem>> load_parallel_problem(
-    const Arguments& arguments, const Console& console) {
-  const Result<ParallelProblemSpec> spec = read_parallel_problem_options(arguments);
+    const Arguments& arguments, const Console& console, std::optional<int64_t> seq_len) {
+  Result<ParallelProblemSpec> spec = read_parallel_problem_options(arguments);
   if (!spec) return spec.error();
+  if (!spec->seq_len) spec->seq_len = seq_len;
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
   auto loaded = LoadedParallelProblem::load(*scenarios, *spec);
   if (!loaded) return loaded.error();
   for (const std::string& note : (*loaded)->notes()) console.say(note);
   return loaded;
+}
+
+ParallelPlanHeader plan_header(const ParallelProblem& problem) {
+  return {problem.model.name, problem.model.seq_len, problem.cluster.name(),
+          static_cast<int64_t>(problem.cluster.device_count())};
 }
 
 }  // namespace soapbox::runner

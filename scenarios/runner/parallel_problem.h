@@ -14,6 +14,7 @@
 #include "scenarios/runner/scenario_files.h"
 #include "sim/base/result.h"
 #include "sim/parallel/simulate_parallel.h"
+#include "sim/plan/parallel_plan_json.h"
 
 namespace soapbox::runner {
 
@@ -22,6 +23,7 @@ struct ParallelProblemSpec {
   std::string cluster;             // a name of scenarios/clusters, or a file
   std::optional<int64_t> devices;  // the first so many; absent: all
   std::optional<int64_t> seq_len;  // tokens of a sample; absent: the model's own
+  bool run_factors = true;         // the device's; else kernels run as they do alone
 };
 
 class LoadedParallelProblem {
@@ -44,8 +46,11 @@ class LoadedParallelProblem {
   ParallelProblem problem_;  // refers to the members above
 };
 
-// What --model, --cluster, --devices and --seq-len mean; says the notes of the model's file.
+// What --model, --cluster, --devices, --seq-len and --run-factors mean; says the notes of the
+// model's file. A plan's file says the sequence length where the command line does not.
 Result<std::unique_ptr<const LoadedParallelProblem>> load_parallel_problem(
-    const Arguments& arguments, const Console& console);
+    const Arguments& arguments, const Console& console, std::optional<int64_t> seq_len = {});
+
+ParallelPlanHeader plan_header(const ParallelProblem& problem);
 
 }  // namespace soapbox::runner

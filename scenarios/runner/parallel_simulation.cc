@@ -1,11 +1,13 @@
 #include "scenarios/runner/parallel_simulation.h"
 
-#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/chrome_trace.h"
+#include "scenarios/runner/output_file.h"
 #include "scenarios/runner/parallel_options.h"
 #include "scenarios/runner/parallel_problem.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/run_record.h"
+#include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -28,6 +30,7 @@ void add_plan(Record& record, const ParallelPlanChoice& choice) {
   record.add("schedule", to_string(plan.schedule));
   record.add("recompute", to_string(strategy.recompute));
   record.add("precision", to_string(plan.precision.compute));
+  record.add("layer_strategies", plan.strategies.size());  // the figures above are of the first
 }
 
 void add_memory(Record& record, const MemoryUse& memory, Bytes available) {
@@ -57,12 +60,85 @@ void add_times(Record& record, const Report& report, double tokens_per_sample) {
 
 // Options of the other path, and the recipes that take them.
 Status refuse_operator_options(const Arguments& arguments) {
-  for (const char* option : {"batch", "network", "sync", "plan", "graphviz", "trace"}) {
+  for (const char* option : {"batch", "network", "sync", "graphviz"}) {
     if (!arguments.has(option)) continue;
+    const std::string other = arguments.has("plan")
+                                  ? "a plan of layers"
+                                  : str_cat("--recipe ", arguments.text_or("recipe", ""));
     return usage_error(str_cat("simulate: --", option,
-                               " is for recipes that place operators, not "
-                               "for --recipe ",
-                               arguments.text_or("recipe", ""), "; see 'soapbox list recipes'"));
+                               " is for recipes and plans that place operators, not for ", other,
+                               "; see 'soapbox list recipes'"));
+  }
+  return ok();
+}
+
+// A plan's file says what the options of plans would.
+Status refuse_plan_options(const Arguments& arguments) {
+  for (const Option& option : parallel_options()) {
+    const bool of_run = option.name == "fold" || option.name == "run-factors";
+    if (of_run || option.name == "seq-len" || !arguments.has(option.name)) continue;
+    return usage_error(
+        str_cat("simulate: --", option.name, " and --plan exclude each other: the file says it"));
+  }
+  return ok();
+}
+
+struct Source {
+  std::string name;                        // the recipe, or the plan's file
+  std::optional<std::string> text;         // of the file
+  const ParallelRecipe* recipe = nullptr;  // else
+};
+
+Result<Source> read_source(const Arguments& arguments) {
+  const std::optional<std::string> file = arguments.text("plan");
+  if (!file) {
+    const std::string recipe = arguments.text_or("recipe", "");
+    return Source{recipe, {}, find_parallel_recipe(recipe)};
+  }
+  if (arguments.has("recipe")) {
+    return usage_error("simulate: --recipe and --plan exclude each other");
+  }
+  if (Status fits = refuse_plan_options(arguments); !fits) return fits.error();
+  Result<std::string> text = read_text_file(*file);
+  if (!text) return text.error();
+  return Source{*file, *std::move(text), nullptr};
+}
+
+Result<std::unique_ptr<const LoadedParallelProblem>> load_problem_of(const Source& source,
+                                                                     const Arguments& arguments,
+                                                                     const Console& console) {
+  std::optional<int64_t> seq_len;
+  if (source.text) {
+    const Result<ParallelPlanHeader> header = parallel_plan_header(*source.text, source.name);
+    if (!header) return header.error();
+    seq_len = header->seq_len;
+  }
+  return load_parallel_problem(arguments, console, seq_len);
+}
+
+Result<ParallelPlanChoice> choose_plan(const Source& source, const Arguments& arguments,
+                                       const ParallelProblem& problem) {
+  const size_t devices = problem.cluster.device_count();
+  if (source.recipe != nullptr) {
+    return read_parallel_plan(arguments, *source.recipe, problem.model,
+                              static_cast<int64_t>(devices));
+  }
+  Result<ParallelPlan> plan =
+      parallel_plan_from_json(*source.text, source.name, problem.model, devices);
+  if (!plan) return plan.error();
+  const int64_t batch =
+      plan->microbatch * plan->microbatches * plan->strategies.front().data_parallel;
+  return ParallelPlanChoice{*std::move(plan), batch};
+}
+
+Status write_files(const Arguments& arguments, const ParallelProblem& problem,
+                   const ParallelPlan& plan, const ParallelRun& run) {
+  if (const std::optional<std::string> path = arguments.text("out")) {
+    Status written = write_file(*path, parallel_plan_to_json(plan_header(problem), plan));
+    if (!written) return written;
+  }
+  if (const std::optional<std::string> path = arguments.text("trace")) {
+    return write_file(*path, chrome_trace(run));
   }
   return ok();
 }
@@ -93,24 +169,24 @@ std::string render(const LoadedParallelProblem& loaded, const std::string& recip
 
 Result<CommandResult> run_parallel_simulation(const Arguments& arguments, const Console& console) {
   if (Status fits = refuse_operator_options(arguments); !fits) return fits.error();
-  const std::string recipe_name = arguments.text_or("recipe", "");
-  const ParallelRecipe* recipe = find_parallel_recipe(recipe_name);
-  SOAPBOX_CHECK(recipe != nullptr, "a recipe of the table");
+  const Result<Source> source = read_source(arguments);
+  if (!source) return source.error();
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();
   const Result<bool> fold = read_fold(arguments);
   if (!fold) return fold.error();
-  const auto loaded = load_parallel_problem(arguments, console);
+  const auto loaded = load_problem_of(*source, arguments, console);
   if (!loaded) return loaded.error();
   const ParallelProblem& problem = (*loaded)->problem();
-  const Result<ParallelPlanChoice> choice = read_parallel_plan(
-      arguments, *recipe, problem.model, static_cast<int64_t>(problem.cluster.device_count()));
+  const Result<ParallelPlanChoice> choice = choose_plan(*source, arguments, problem);
   if (!choice) return choice.error();
   const ParallelRun run =
       simulate_parallel(problem, choice->plan, {.fold = *fold, .check_memory = false});
+  const Status written = write_files(arguments, problem, choice->plan, run);
+  if (!written) return written.error();
   const std::optional<Infeasible> reason = out_of_memory(problem, choice->plan, run.memory);
   const std::string text = reason ? describe(problem.cluster, *reason) : "";
-  CommandResult result{render(**loaded, recipe_name, *choice, run, text, *format)};
+  CommandResult result{render(**loaded, source->name, *choice, run, text, *format)};
   if (reason) {
     console.say(str_cat("infeasible: ", text));
     result.exit_code = ExitCode::kInfeasible;

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/test_program.h"
+#include "scenarios/runner/text_file.h"
 
 namespace soapbox::runner {
 namespace {
@@ -101,6 +104,148 @@ TEST(ParallelSimulation, WhatDoesNotFitIsExplainedAndStillPrinted) {
   EXPECT_GT(record["peak_memory_bytes"], record["available_memory_bytes"]);
 }
 
+// A plan as a file: what one command writes, another one simulates in the same time.
+class PlanFiles : public testing::Test {
+ protected:
+  json run(const std::vector<std::string>& words) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {"--format", "json"});
+    const Ran ran = folder_.run(all);
+    EXPECT_EQ(ran.exit_code, 0) << ran.messages;
+    return json::parse(ran.output, nullptr, false);
+  }
+  std::string text_of(const std::string& name) { return *read_text_file(folder_.path(name)); }
+  ProgramFolder folder_;
+};
+
+TEST_F(PlanFiles, ASimulatedPlanIsWrittenAndReadAgain) {
+  const json first =
+      run({"simulate", "--model",     "llama2_7b", "--cluster", "dgx_a100", "--devices",
+           "16",       "--recipe",    "megatron",  "--tp",      "2",        "--pp",
+           "2",        "--vpp",       "4",         "--zero",    "1",        "--seq-len",
+           "1024",     "--recompute", "full",      "--out",     "plan.json"});
+  // The sequence length is the file's.
+  const json again = run({"simulate", "--model", "llama2_7b", "--cluster", "dgx_a100", "--devices",
+                          "16", "--plan", "plan.json", "--out", "again.json"});
+  EXPECT_EQ(again["recipe"], "plan.json");
+  for (const auto& [key, value] : first.items()) {
+    if (key == "recipe") continue;
+    EXPECT_EQ(value, again[key]) << key;
+  }
+  EXPECT_EQ(text_of("plan.json"), text_of("again.json"));
+  EXPECT_EQ(run({"check", "plan", "plan.json"})["stages"], 2);
+}
+
+TEST_F(PlanFiles, APlannersPlanTakesTheTimeThatThePlannerSays) {
+  const json found = run({"search", "--method", "miqp", "--model", "bert_huge", "--cluster",
+                          "env_a", "--global-batch", "16", "--out", "plan.json"});
+  // Planners price kernels as they run alone.
+  const json simulated = run({"simulate", "--model", "bert_huge", "--cluster", "env_a", "--plan",
+                              "plan.json", "--run-factors", "off"});
+  EXPECT_EQ(simulated["iteration_time_s"], found["iteration_time_s"]);
+  EXPECT_GT(simulated["layer_strategies"], 1);
+}
+
+TEST_F(PlanFiles, TheBestScreenedPlanTakesTheTimeThatTheScreenSays) {
+  const json screened = run({"screen", "--model", "llama2_7b", "--cluster", "dgx_h100", "--devices",
+                             "8", "--global-batch", "64", "--best", "3", "--out", "plan.json"});
+  const json simulated = run({"simulate", "--model", "llama2_7b", "--cluster", "dgx_h100",
+                              "--devices", "8", "--plan", "plan.json"});
+  EXPECT_EQ(simulated["iteration_time_s"], screened["best"][0]["iteration_time_s"]);
+}
+
+TEST_F(PlanFiles, ASearchersPlanIsReadByTheSameOption) {
+  const json first = run({"simulate", "--model", "lenet", "--cluster", "p100_4x4", "--devices", "4",
+                          "--out", "plan.json"});
+  const json again = run({"simulate", "--model", "lenet", "--cluster", "p100_4x4", "--devices", "4",
+                          "--plan", "plan.json"});
+  EXPECT_EQ(first["iteration_time_s"], again["iteration_time_s"]);
+  EXPECT_EQ(json::parse(text_of("plan.json"))["kind"], "operators");
+}
+
+TEST_F(PlanFiles, RefuseWhatDoesNotFit) {
+  run({"simulate", "--model", "llama2_7b", "--cluster", "dgx_a100", "--recipe", "megatron", "--tp",
+       "8", "--out", "plan.json"});
+  const auto refused = [&](std::vector<std::string> words, ExitCode code, const std::string& part) {
+    words.insert(words.begin(), {"simulate", "--cluster", "dgx_a100", "--plan", "plan.json"});
+    const Ran ran = folder_.run(words);
+    EXPECT_EQ(ran.exit_code, static_cast<int>(code)) << ran.messages;
+    EXPECT_THAT(ran.messages, HasSubstr(part));
+    EXPECT_EQ(ran.output, "");
+  };
+  const auto& usage = ExitCode::kUsage;
+  refused({"--model", "llama2_7b", "--tp", "2"}, usage, "--tp and --plan exclude each other");
+  refused({"--model", "llama2_7b", "--recipe", "fsdp"}, usage, "--recipe and --plan exclude");
+  refused({"--model", "llama2_7b", "--batch", "8"}, usage, "not for a plan of layers");
+  refused({"--model", "llama2_13b"}, ExitCode::kBadInput,
+          "plan.json:5:3: the plan is for model llama2_7b, not for llama2_13b");
+  refused({"--model", "llama2_7b", "--devices", "16"}, ExitCode::kBadInput,
+          "plan.json:8:3: the plan is for devices 8, not for 16");
+  refused({"--model", "llama2_7b", "--seq-len", "16"}, ExitCode::kBadInput,
+          "plan.json:6:3: the plan is for seq_len 4096, not for 16");
+  EXPECT_THAT(folder_
+                  .run({"execute", "--backend", "paced", "--model", "lenet", "--cluster",
+                        "p100_4x4", "--plan", "plan.json"})
+                  .messages,
+              HasSubstr("plan.json:4:3: kind is \"parallel\", expected \"operators\""));
+}
+
+// Every task is one event; those of a track do not overlap, and the last one ends with the step.
+TEST_F(PlanFiles, TheTraceHoldsEveryTask) {
+  for (const char* fold : {"on", "off"}) {
+    const json record = run({"simulate", "--model", "llama2_7b", "--cluster", "dgx_a100",
+                             "--recipe", "megatron", "--tp", "2", "--pp", "2", "--fold", fold,
+                             "--run-factors", "off", "--trace", "t.json"});
+    const json events = json::parse(text_of("t.json"))["traceEvents"];
+    std::map<std::pair<int, int>, std::map<int64_t, int64_t>> tracks;  // start -> end
+    int64_t end = 0;
+    size_t tasks = 0;
+    for (const json& event : events) {
+      if (event["ph"] != "X") continue;
+      ++tasks;
+      const int64_t start = std::llround(event["ts"].get<double>() * 1e6);
+      const int64_t stop = start + std::llround(event["dur"].get<double>() * 1e6);
+      end = std::max(end, stop);
+      auto& track = tracks[{event["pid"].get<int>(), event["tid"].get<int>()}];
+      EXPECT_TRUE(stop == start || track.emplace(start, stop).second);
+    }
+    EXPECT_EQ(tasks, record["tasks"]);
+    EXPECT_NEAR(static_cast<double>(end) * 1e-12, record["iteration_time_s"].get<double>(), 1e-9);
+    EXPECT_GT(tracks.size(), 4u);
+    for (const auto& [track, spans] : tracks) {
+      int64_t before = 0;
+      for (const auto& [start, stop] : spans) {
+        EXPECT_GE(start, before);
+        before = stop;
+      }
+    }
+  }
+}
+
+// What the reader of a config.json did not understand is said wherever the model is used, and a
+// sequence length of the command line counts where operators are placed, too.
+TEST_F(PlanFiles, NotesAndSequenceLengthsReachPlansOfOperators) {
+  folder_.file("config.json", R"({"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4,
+    "n_positions": 128, "vocab_size": 256, "surprise": 1})");
+  const auto simulate_config = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"simulate", "--model",  "./config.json", "--cluster",
+                                      "dgx_a100", "--format", "json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return folder_.run(words);
+  };
+  const Ran whole = simulate_config({});
+  EXPECT_EQ(whole.exit_code, 0) << whole.messages;
+  EXPECT_THAT(whole.messages, HasSubstr("surprise"));
+  const Ran shorter = simulate_config({"--seq-len", "32"});
+  EXPECT_EQ(shorter.exit_code, 0) << shorter.messages;
+  EXPECT_LT(json::parse(shorter.output)["iteration_time_s"],
+            json::parse(whole.output)["iteration_time_s"]);
+  const Ran none =
+      folder_.run({"simulate", "--model", "lenet", "--cluster", "dgx_a100", "--seq-len", "32"});
+  EXPECT_EQ(none.exit_code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_THAT(none.messages, HasSubstr("--seq-len is for Transformers, and 'lenet' is none"));
+}
+
 TEST(ParallelSimulation, RefusesWhatContradictsItself) {
   const auto refused = [](std::vector<std::string> words, const std::string& part) {
     const Ran ran = simulate(words);
@@ -122,7 +267,8 @@ TEST(ParallelSimulation, RefusesWhatContradictsItself) {
   refused(megatron({"--ep", "2"}), "expert_parallel 2");
   refused(megatron({"--global-batch", "12"}), "a multiple of --micro-batch 1 x 8");
   refused(megatron({"--sequence-parallel", "yes"}), "allowed: on, off");
-  refused(megatron({"--network", "fair"}), "--network is for recipes that place operators");
+  refused(megatron({"--network", "fair"}),
+          "--network is for recipes and plans that place operators");
   std::vector<std::string> words = base;
   words.insert(words.end(), {"--recipe", "data_parallel", "--tp", "2"});
   refused(words, "--tp needs --recipe megatron, fsdp or deepspeed_zero");

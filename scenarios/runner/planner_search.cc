@@ -16,6 +16,7 @@
 #include "sim/base/check.h"
 #include "sim/base/str.h"
 #include "sim/model/transformers.h"
+#include "sim/plan/parallel_plan_json.h"
 #include "strategies/uniap/own_models.h"
 #include "strategies/uniap/profiled_costs.h"
 #include "strategies/uniap/simulated_profile.h"
@@ -32,9 +33,14 @@ constexpr int64_t kMostBatch = 1 << 24;
 // What a framework keeps for itself on a device, as Galvatron counts it.
 constexpr Bytes kReserved = mebibytes(1024);
 // Of the searchers that see a simulator; a planner has no use for them.
-constexpr std::array<std::string_view, 8> kSearcherOptions = {
-    "budget",  "sync", "simulation",       "db",
-    "network", "out",  "compute-slowdown", "communication-slowdown"};
+constexpr std::array<std::string_view, 8> kSearcherOptions = {"seq-len",
+                                                              "budget",
+                                                              "sync",
+                                                              "simulation",
+                                                              "db",
+                                                              "network",
+                                                              "compute-slowdown",
+                                                              "communication-slowdown"};
 
 // What UniAP's evaluation used: fp32 for encoders, 16 bits for decoder-only models, whose attention
 // is fused.
@@ -448,6 +454,14 @@ Result<CommandResult> run_planner_search(const Arguments& arguments, const Conso
   if (galvatron && outcome->plan) {
     const Status written = write_file(
         *galvatron, galvatron_plan_to_json(galvatron_plan(*spec, *outcome->plan, outcome->model)));
+    if (!written) return written.error();
+  }
+  const std::optional<std::string> out = arguments.text("out");
+  if (out && outcome->plan) {
+    const ParallelPlanHeader header = {outcome->model.name, outcome->model.seq_len,
+                                       outcome->cluster.name(),
+                                       static_cast<int64_t>(outcome->cluster.device_count())};
+    const Status written = write_file(*out, parallel_plan_to_json(header, *outcome->plan));
     if (!written) return written.error();
   }
   CommandResult result{render(*spec, *outcome, *format)};

@@ -47,12 +47,14 @@ Status read_slowdowns(const Arguments& arguments, SimulationOptions& options) {
 
 }  // namespace
 
-LoadedProblem::LoadedProblem(Model model, Cluster cluster, Costs costs, SimulationOptions options)
-    : model_(std::move(model)),
+LoadedProblem::LoadedProblem(LoadedModel model, Cluster cluster, Costs costs,
+                             SimulationOptions options)
+    : model_(std::move(model.model)),
       cluster_(std::move(cluster)),
       costs_(std::move(costs)),
       problem_{model_, cluster_, costs_, options},
-      fingerprint_(runner::fingerprint(problem_)) {}
+      fingerprint_(runner::fingerprint(problem_)),
+      notes_(std::move(model.notes)) {}
 
 Result<std::unique_ptr<const LoadedProblem>> LoadedProblem::load(const ScenarioFolder& scenarios,
                                                                  const ProblemSpec& spec) {
@@ -62,12 +64,13 @@ Result<std::unique_ptr<const LoadedProblem>> LoadedProblem::load(const ScenarioF
   if (spec.devices) devices = static_cast<size_t>(*spec.devices);
   Result<Cluster> cluster = load_cluster(scenarios, spec.cluster, devices);
   if (!cluster) return cluster.error();
-  Result<Model> model = load_model(scenarios, spec.model,
-                                   {spec.batch, static_cast<int64_t>(cluster->device_count())});
+  Result<LoadedModel> model =
+      load_model(scenarios, spec.model, {spec.batch, static_cast<int64_t>(cluster->device_count())},
+                 spec.seq_len);
   if (!model) return model.error();
   const Result<std::map<std::string, Profile>> profiles = load_profiles(scenarios, *cluster);
   if (!profiles) return profiles.error();
-  Result<Costs> costs = Costs::make(*model, *cluster, *profiles);
+  Result<Costs> costs = Costs::make(model->model, *cluster, *profiles);
   if (!costs) return costs.error();
   return std::unique_ptr<const LoadedProblem>(new LoadedProblem(
       *std::move(model), *std::move(cluster), *std::move(costs), spec.simulation));
@@ -114,6 +117,9 @@ Result<ProblemSpec> read_problem_options(const Arguments& arguments) {
   const auto batch = arguments.whole_number("batch", 1, kMostSamples);
   if (!batch) return batch.error();
   spec.batch = *batch;
+  const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
+  if (!seq_len) return seq_len.error();
+  spec.seq_len = *seq_len;
   const Result<NetworkModel> network = parse_network_model(arguments.text_or("network", "fifo"));
   if (!network) return network.error();
   spec.simulation.network = *network;

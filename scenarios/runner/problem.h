@@ -18,6 +18,7 @@ struct ProblemSpec {
   std::string cluster;             // a name of scenarios/clusters, or a file
   std::optional<int64_t> devices;  // the first so many; absent: all
   std::optional<int64_t> batch;    // global; absent: the model's batch per device x devices
+  std::optional<int64_t> seq_len = {};  // tokens of a Transformer's sample; absent: its own
   SimulationOptions simulation = {};
 };
 
@@ -33,14 +34,16 @@ class LoadedProblem {
   // A hash over everything that the simulator reads: two problems with the same fingerprint give
   // every plan the same outcome.
   const std::string& fingerprint() const { return fingerprint_; }
+  const std::vector<std::string>& notes() const { return notes_; }  // of the model's file
 
  private:
-  LoadedProblem(Model model, Cluster cluster, Costs costs, SimulationOptions options);
+  LoadedProblem(LoadedModel model, Cluster cluster, Costs costs, SimulationOptions options);
   Model model_;
   Cluster cluster_;
   Costs costs_;
   Problem problem_;  // refers to the three above
   std::string fingerprint_;
+  std::vector<std::string> notes_;
 };
 
 // Where the program's clusters, hardware and profiles are.

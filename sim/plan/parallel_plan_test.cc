@@ -3,50 +3,31 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sim/plan/test_plan.h"
+
 namespace soapbox {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Transformer tiny(int32_t blocks, int64_t experts = 0) {
-  Transformer model;
-  model.name = "tiny";
-  model.seq_len = 16;
-  TransformerLayer layer;
-  layer.hidden = 32;
-  layer.seq_len = 16;
-  layer.kind = LayerKind::kEmbedding;
-  layer.vocab = 100;
-  model.layers.push_back(layer);
-  layer.kind = LayerKind::kBlock;
-  layer.vocab = 0;
-  layer.attention = {.heads = 4, .kv_heads = 4, .head_dim = 8};
-  layer.mlp = {.hidden = 128, .experts = experts, .experts_per_token = experts > 0 ? 2 : 0};
-  for (int32_t i = 0; i < blocks; ++i) model.layers.push_back(layer);
-  layer.kind = LayerKind::kHead;
-  layer.vocab = 100;
-  model.layers.push_back(layer);
-  return model;
-}
-
 ParallelPlan plan_of(int32_t pipeline, int32_t tensor, int32_t data) {
   ParallelPlan plan;
   plan.pipeline_parallel = pipeline;
   plan.strategies = {{.tensor_parallel = tensor, .data_parallel = data}};
-  plan.chunk_begin = even_chunks(tiny(8), pipeline);
+  plan.chunk_begin = even_chunks(tiny_transformer(8), pipeline);
   return plan;
 }
 
 std::string refusal(const ParallelPlan& plan, size_t devices, int64_t experts = 0) {
-  const Status status = check_parallel_plan(tiny(8, experts), plan, devices);
+  const Status status = check_parallel_plan(tiny_transformer(8, experts), plan, devices);
   return status ? "" : status.error().message;
 }
 
 TEST(ParallelPlan, SpreadsBlocksEvenlyWithTheEmbeddingFirstAndTheHeadLast) {
-  EXPECT_THAT(even_chunks(tiny(8), 4), ElementsAre(0, 3, 5, 7));
-  EXPECT_THAT(even_chunks(tiny(7), 2), ElementsAre(0, 4));
-  EXPECT_THAT(even_chunks(tiny(8), 1), ElementsAre(0));
+  EXPECT_THAT(even_chunks(tiny_transformer(8), 4), ElementsAre(0, 3, 5, 7));
+  EXPECT_THAT(even_chunks(tiny_transformer(7), 2), ElementsAre(0, 4));
+  EXPECT_THAT(even_chunks(tiny_transformer(8), 1), ElementsAre(0));
 }
 
 TEST(ParallelPlan, AcceptsWhatFits) {

@@ -1,14 +1,16 @@
 // The plan file: JSON, written by the program.
 //
-//   {"format": "soapbox-plan", "version": 1, "model": "lenet", "batch": 128,
+//   {"format": "soapbox-plan", "version": 1, "kind": "operators", "model": "lenet", "batch": 128,
 //    "cluster": "p100_4x4", "devices": 2, "sync": "overlapped",
 //    "operators": {"conv1": {"degrees": {"sample": 2}, "devices": [0, 1]}, ...}}
 //
-// Degrees that are 1 are left out. Every operator of the model appears exactly once.
+// Degrees that are 1 are left out. Every operator of the model appears exactly once. Files of
+// before there were two kinds have no "kind" (parallel_plan_json.h has the other one).
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "sim/base/str.h"
+#include "sim/plan/parallel_plan_json.h"
 #include "sim/plan/plan.h"
 
 namespace soapbox {
@@ -16,9 +18,6 @@ namespace soapbox {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int kPlanVersion = 1;
-const char* const kPlanFormat = "soapbox-plan";
 
 // Reads one plan document; remembers the text to point at the line that an error is about.
 class PlanReader {
@@ -82,8 +81,12 @@ Result<int64_t> PlanReader::integer(const Json& value, std::string_view what, si
 
 Status PlanReader::check_header(const Json& root) const {
   if (!root.is_object()) return error_at(0, "a plan is a JSON object");
-  static const std::vector<std::string> kKeys = {"format",  "version", "model", "batch",
-                                                 "cluster", "devices", "sync",  "operators"};
+  if (root.contains("kind") && root["kind"] != kOperatorsKind) {
+    return error_at(offset_of("kind"), str_cat("kind is ", root["kind"].dump(), ", expected \"",
+                                               kOperatorsKind, "\": a degree per operator"));
+  }
+  static const std::vector<std::string> kKeys = {"format",  "version", "kind", "model",    "batch",
+                                                 "cluster", "devices", "sync", "operators"};
   if (Status status = check_keys(root, kKeys, 0); !status) return status;
   for (const char* const key : {"format", "version", "model", "sync", "operators"}) {
     if (!root.contains(key)) return error_at(0, str_cat("missing key '", key, "'"));
@@ -193,6 +196,7 @@ std::string plan_to_json(const Model& model, const Cluster& cluster, const Plan&
   };
   field("format", kPlanFormat);
   field("version", kPlanVersion);
+  field("kind", kOperatorsKind);
   field("model", model.name);
   field("batch", model.batch);
   field("cluster", cluster.name());

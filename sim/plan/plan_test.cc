@@ -99,7 +99,7 @@ TEST_F(PlanTest, ADeviceOutOfRangeAndAMissingDeviceAreRefused) {
 TEST_F(PlanTest, AWrongFileIsRefusedWithItsPosition) {
   EXPECT_EQ(error_of("{\n  \"format\": \n}"), "p.json:3:1: not valid JSON");
   EXPECT_THAT(error_of(replaced("\"model\": \"lenet\"", "\"model\": \"nmt\"")),
-              StartsWith("p.json:4:3: the plan is for model \"nmt\", not for 'lenet'"));
+              StartsWith("p.json:5:3: the plan is for model \"nmt\", not for 'lenet'"));
   EXPECT_THAT(error_of(replaced("\"sync\"", "\"synch\"")),
               HasSubstr("unknown key 'synch'; did you mean 'sync'?"));
   EXPECT_THAT(error_of(replaced("\"version\": 1", "\"version\": 2")),

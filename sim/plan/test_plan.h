@@ -6,6 +6,7 @@
 #include "sim/base/rng.h"
 #include "sim/cluster/cluster.h"
 #include "sim/model/graph.h"
+#include "sim/model/transformer.h"
 #include "sim/plan/plan.h"
 
 namespace soapbox {
@@ -89,6 +90,28 @@ inline Plan random_plan(const OpGraph& graph, size_t device_count, SyncMode sync
     plan.ops.push_back(random_config(op, device_count, 2 * device_count, rng));
   }
   return plan;
+}
+
+// A stack of equal blocks between an embedding and a head.
+inline Transformer tiny_transformer(int32_t blocks, int64_t experts = 0) {
+  Transformer model;
+  model.name = "tiny";
+  model.seq_len = 16;
+  TransformerLayer layer;
+  layer.hidden = 32;
+  layer.seq_len = 16;
+  layer.kind = LayerKind::kEmbedding;
+  layer.vocab = 100;
+  model.layers.push_back(layer);
+  layer.kind = LayerKind::kBlock;
+  layer.vocab = 0;
+  layer.attention = {.heads = 4, .kv_heads = 4, .head_dim = 8};
+  layer.mlp = {.hidden = 128, .experts = experts, .experts_per_token = experts > 0 ? 2 : 0};
+  for (int32_t i = 0; i < blocks; ++i) model.layers.push_back(layer);
+  layer.kind = LayerKind::kHead;
+  layer.vocab = 100;
+  model.layers.push_back(layer);
+  return model;
 }
 
 }  // namespace soapbox

@@ -15,7 +15,7 @@
 
 #include "sim/base/result.h"
 
-namespace soapbox::runner {
+namespace soapbox {
 
 class JsonObject {
  public:
@@ -36,8 +36,11 @@ class JsonObject {
   double number_or(std::string_view key, double otherwise, double low, double high);
   bool flag_or(std::string_view key, bool otherwise);
   std::string text_or(std::string_view key, const std::string& otherwise);
+  std::string text(std::string_view key);
   std::vector<int64_t> integers(std::string_view key, Range range);
   size_t size_of(std::string_view key);  // members of an object or array; 0 where there is none
+  // The objects of a list, each with errors and unread keys of its own.
+  Result<std::vector<JsonObject>> objects(std::string_view key);
   // An object in this one, whose errors and unread keys are its own; empty where there is none.
   Result<JsonObject> object(std::string_view key);
 
@@ -48,6 +51,9 @@ class JsonObject {
   void fail(std::string_view key, std::string message);
   Status status() const;
   std::vector<std::string> unread_keys() const;  // in the file's order
+  // status(), or the first key that was not asked for as an error with the nearest of those that
+  // were: for files that this program wrote.
+  Status strict_status() const;
 
  private:
   struct Document;
@@ -55,4 +61,4 @@ class JsonObject {
   std::unique_ptr<Document> document_;
 };
 
-}  // namespace soapbox::runner
+}  // namespace soapbox

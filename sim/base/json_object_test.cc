@@ -1,9 +1,9 @@
-#include "scenarios/runner/json_object.h"
+#include "sim/base/json_object.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace soapbox::runner {
+namespace soapbox {
 namespace {
 
 using testing::ElementsAre;
@@ -79,4 +79,4 @@ TEST(JsonObject, NumbersBeyondTheirTypeAreRefusedNotWrapped) {
 }
 
 }  // namespace
-}  // namespace soapbox::runner
+}  // namespace soapbox

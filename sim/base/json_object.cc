@@ -1,4 +1,4 @@
-#include "scenarios/runner/json_object.h"
+#include "sim/base/json_object.h"
 
 #include <algorithm>
 #include <map>
@@ -8,7 +8,7 @@
 
 #include "sim/base/str.h"
 
-namespace soapbox::runner {
+namespace soapbox {
 
 namespace {
 
@@ -123,6 +123,16 @@ struct JsonObject::Document {
     const auto found = std::ranges::find(members, key, &Member::key);
     return found == members.end() ? nullptr : &*found;
   }
+  // What the object whose text begins at offset `from`, at `place`, is made of.
+  std::unique_ptr<Document> inner(const Json& value, size_t from, const Place& place) const {
+    auto document = std::make_unique<Document>();
+    document->file = file;
+    document->text = text.substr(from, end_of_value(text, from) - from);
+    document->start = place;
+    document->json = value;
+    document->members = members_of(document->text, place);
+    return document;
+  }
   // The value asked for, or none.
   const Json* find(std::string_view key) {
     asked.insert(std::string(key));
@@ -165,20 +175,39 @@ Result<JsonObject> JsonObject::parse(std::string_view text, const std::string& f
 
 Result<JsonObject> JsonObject::object(std::string_view key) {
   const Json* value = document_->find(key);
-  auto inner = std::make_unique<Document>();
-  inner->file = document_->file;
-  inner->json = Json::object();
-  if (value == nullptr) return JsonObject(std::move(inner));
+  if (value == nullptr) {
+    auto nothing = std::make_unique<Document>();
+    nothing->file = document_->file;
+    nothing->json = Json::object();
+    return JsonObject(std::move(nothing));
+  }
   if (!value->is_object()) {
     return bad_input(str_cat(key, " must be an object, not ", shown(value->dump())), where(key));
   }
   const Member* member = document_->member(key);
-  const size_t end = end_of_value(document_->text, member->value_from);
-  inner->text = document_->text.substr(member->value_from, end - member->value_from);
-  inner->start = member->value_place;
-  inner->json = *value;
-  inner->members = members_of(inner->text, inner->start);
-  return JsonObject(std::move(inner));
+  return JsonObject(document_->inner(*value, member->value_from, member->value_place));
+}
+
+Result<std::vector<JsonObject>> JsonObject::objects(std::string_view key) {
+  const Json* value = document_->find(key);
+  const auto refuse = [&](const std::string& what) {
+    return bad_input(str_cat(key, what, "; allowed: a list of objects"), where(key));
+  };
+  if (value == nullptr) return refuse(" is missing");
+  if (!value->is_array()) return refuse(str_cat(" is ", shown(value->dump())));
+  const Member* member = document_->member(key);
+  const std::string& text = document_->text;
+  std::vector<JsonObject> objects;
+  size_t from = text.find('[', member->value_from) + 1;
+  for (const Json& element : *value) {
+    if (!element.is_object()) return refuse(str_cat(" holds ", shown(element.dump())));
+    const std::string_view before =
+        std::string_view(text).substr(member->value_from, from - member->value_from);
+    const Place place = place_of(before, before.size(), member->value_place);
+    objects.push_back(JsonObject(document_->inner(element, from, place)));
+    from = end_of_value(text, from) + 1;
+  }
+  return objects;
 }
 
 bool JsonObject::has(std::string_view key) const {
@@ -202,6 +231,20 @@ void JsonObject::fail(std::string_view key, std::string message) {
 Status JsonObject::status() const {
   if (document_->error) return *document_->error;
   return ok();
+}
+
+Status JsonObject::strict_status() const {
+  if (document_->error) return *document_->error;
+  std::set<std::string_view> keys;
+  for (const Member& member : document_->members) {
+    if (keys.insert(member.key).second) continue;
+    return bad_input(str_cat("key '", shown(member.key), "' is given twice"),
+                     {document_->file, member.place.line, member.place.column});
+  }
+  const std::vector<std::string> unread = unread_keys();
+  if (unread.empty()) return ok();
+  const std::vector<std::string> known(document_->asked.begin(), document_->asked.end());
+  return bad_input(unknown_name("key", unread.front(), known), where(unread.front()));
 }
 
 std::vector<std::string> JsonObject::unread_keys() const {
@@ -281,6 +324,11 @@ std::string JsonObject::text_or(std::string_view key, const std::string& otherwi
   return otherwise;
 }
 
+std::string JsonObject::text(std::string_view key) {
+  if (!has(key)) fail(key, str_cat("missing key '", key, "'; allowed: a string"));
+  return text_or(key, "");
+}
+
 std::vector<int64_t> JsonObject::integers(std::string_view key, Range range) {
   const Json* value = document_->find(key);
   std::vector<int64_t> numbers;
@@ -304,4 +352,4 @@ size_t JsonObject::size_of(std::string_view key) {
   return value != nullptr && value->is_structured() ? value->size() : 0;
 }
 
-}  // namespace soapbox::runner
+}  // namespace soapbox
