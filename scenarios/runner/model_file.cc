@@ -7,12 +7,8 @@
 #include <system_error>
 #include <vector>
 
-#include "scenarios/runner/options.h"
 #include "sim/base/str.h"
 #include "sim/model/builder.h"
-#include "sim/model/models.h"
-#include "sim/model/transformer_graph.h"
-#include "sim/model/transformers.h"
 
 namespace soapbox::runner {
 namespace {
@@ -374,39 +370,14 @@ Layer ModelReader::attention(const TomlTable& table, const std::string& name) {
   return layer;
 }
 
+}  // namespace
+
 Result<int64_t> global_batch(const BatchChoice& choice, int64_t per_device) {
   const bool fits = choice.global.has_value() || choice.devices <= kMostSamples / per_device;
   const int64_t batch = choice.global.value_or(fits ? per_device * choice.devices : 0);
   if (batch >= 1 && batch <= kMostSamples) return batch;
   return bad_input(str_cat("the batch must be from 1 to ", kMostSamples));
 }
-
-bool is_folder(const std::string& text) {
-  std::error_code ignored;
-  return text.find('/') != std::string::npos && std::filesystem::is_directory(text, ignored);
-}
-
-bool is_path(const std::string& text) {
-  return text.find('/') != std::string::npos || text.ends_with(kModelFiles.extension) ||
-         text.ends_with(".json");
-}
-
-bool is_hf_config(const std::string& text) {
-  return text.ends_with(".json") || is_folder(text);
-}
-
-Result<LoadedTransformer> read_hf(const std::string& path) {
-  return read_hf_config(is_folder(path) ? (std::filesystem::path(path) / "config.json").string()
-                                        : path);
-}
-
-Result<Model> model_of(const Transformer& stack, const BatchChoice& batch, int64_t per_device) {
-  const Result<int64_t> samples = global_batch(batch, per_device);
-  if (!samples) return samples.error();
-  return operator_graph(stack, *samples);
-}
-
-}  // namespace
 
 Result<Model> model_from_toml(const TomlTable& file, const std::string& name,
                               const BatchChoice& choice) {
@@ -436,80 +407,6 @@ Result<Model> read_model(const std::string& path, const BatchChoice& batch) {
   Result<Model> model = model_from_toml(*file, std::filesystem::path(path).stem().string(), batch);
   if (model || !model.error().where.file.empty()) return model;
   return bad_input(model.error().message, {path});
-}
-
-Status check_model_name(const ScenarioFolder& scenarios, const std::string& name_or_path) {
-  if (is_path(name_or_path)) return ok();
-  std::vector<std::string> known = model_names();
-  for (const std::string& name : transformer_names()) known.push_back(name);
-  for (const std::string& name : scenarios.names(kModelFiles)) known.push_back(name);
-  std::sort(known.begin(), known.end());
-  if (std::find(known.begin(), known.end(), name_or_path) != known.end()) return ok();
-  return bad_input(unknown_name("model", name_or_path, known));
-}
-
-bool is_transformer(const std::string& name_or_path) {
-  return is_hf_config(name_or_path) || find_transformer(name_or_path).has_value();
-}
-
-Result<LoadedTransformer> load_transformer(const ScenarioFolder& scenarios,
-                                           const std::string& name_or_path) {
-  if (is_hf_config(name_or_path)) return read_hf(name_or_path);
-  if (const Result<const TransformerRow*> row = find_transformer(name_or_path)) {
-    return LoadedTransformer{make_transformer(**row), {}};
-  }
-  if (Status status = check_model_name(scenarios, name_or_path); !status) return status.error();
-  return bad_input(str_cat("model '", name_or_path,
-                           "' is an operator graph; allowed here: Transformers, that is one of ",
-                           join(transformer_names(), ", "), ", or a Hugging Face config.json"));
-}
-
-namespace {
-
-Result<LoadedModel> load_operators_of(LoadedTransformer loaded, const BatchChoice& batch,
-                                      int64_t batch_per_device, std::optional<int64_t> seq_len) {
-  if (seq_len) {
-    Result<Transformer> resized = with_seq_len(std::move(loaded.model), *seq_len);
-    if (!resized) return resized.error();
-    loaded.model = *std::move(resized);
-  }
-  Result<Model> model = model_of(loaded.model, batch, batch_per_device);
-  if (!model) return model.error();
-  return LoadedModel{*std::move(model), std::move(loaded.notes)};
-}
-
-Result<LoadedModel> without_notes(Result<Model> model) {
-  if (!model) return model.error();
-  return LoadedModel{*std::move(model), {}};
-}
-
-}  // namespace
-
-Result<LoadedModel> load_model(const ScenarioFolder& scenarios, const std::string& name_or_path,
-                               const BatchChoice& batch, std::optional<int64_t> seq_len) {
-  if (Status status = check_model_name(scenarios, name_or_path); !status) return status.error();
-  if (is_hf_config(name_or_path)) {
-    Result<LoadedTransformer> loaded = read_hf(name_or_path);
-    if (!loaded) return loaded.error();
-    return load_operators_of(*std::move(loaded), batch, 1, seq_len);
-  }
-  if (seq_len && !is_transformer(name_or_path)) {
-    return usage_error(str_cat("--seq-len is for Transformers, and '", name_or_path, "' is none"));
-  }
-  if (!is_path(name_or_path)) {
-    if (const Result<const ModelRow*> row = find_model(name_or_path)) {
-      const Result<int64_t> samples = global_batch(batch, (*row)->batch_per_device);
-      if (!samples) return samples.error();
-      return without_notes((*row)->build(*samples));
-    }
-    if (const Result<const TransformerRow*> row = find_transformer(name_or_path)) {
-      return load_operators_of({make_transformer(**row), {}}, batch, (*row)->batch_per_device,
-                               seq_len);
-    }
-  }
-  const Result<std::string> path = scenarios.path(kModelFiles, name_or_path);
-  if (!path) return path.error();
-  return without_notes(read_model(*path, batch));
 }
 
 }  // namespace soapbox::runner

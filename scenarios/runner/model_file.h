@@ -24,6 +24,9 @@ struct BatchChoice {
   int64_t devices = 1;
 };
 
+// Error: no or too many samples.
+Result<int64_t> global_batch(const BatchChoice& choice, int64_t per_device);
+
 // The model's name is the file's without its folder and extension. Every layer is checked where it
 // stands: unknown keys, unknown or later inputs, shapes that do not fit.
 Result<Model> read_model(const std::string& path, const BatchChoice& batch);
