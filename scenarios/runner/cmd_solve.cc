@@ -6,6 +6,7 @@
 #include "scenarios/runner/certificate_file.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/instance_file.h"
+#include "scenarios/runner/interrupt.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/record.h"
 #include "sim/base/str.h"
@@ -54,6 +55,9 @@ Json result_json(const miqp::Instance& in, const miqp::Solution& solution) {
   json["strategy"] = solution.plan ? Json(solution.plan->strategy) : Json();
   json["labels"] = solution.labels;
   json["cpu_s"] = solution.cpu_s;
+  json["table_cpu_s"] = solution.table_cpu_s;
+  json["search_cpu_s"] = solution.search_cpu_s;
+  json["proof_cpu_s"] = solution.proof_cpu_s;
   json["solver"] = solution.solver;
   // At most half a unit for each layer and edge, each of which counts up to `microbatches` times.
   const double terms =
@@ -137,13 +141,18 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (print == "miqp") return CommandResult{miqp::program_text(*instance)};
   miqp::SolveOptions options;
   options.time_limit_s = *limit;
+  const Interrupt interrupt;
+  options.stop = [&interrupt] { return interrupt.requested(); };
   const miqp::Solution solution = (*solver)->solve(*instance, options);
   if (const std::optional<std::string> path = arguments.text("certificate")) {
     Status status = write_certificate(*path, *instance, solution);
     if (!status) return status.error();
   }
   CommandResult result{render(*instance, solution, *format)};
-  if (solution.status == miqp::SolveStatus::kInfeasible) {
+  if (interrupt.requested()) {
+    console.say("soapbox: interrupted; this is the best plan so far, and a bound that holds");
+    result.exit_code = ExitCode::kInterrupted;
+  } else if (solution.status == miqp::SolveStatus::kInfeasible) {
     console.say(str_cat("soapbox: infeasible: ", solution.reason));
     result.exit_code = ExitCode::kInfeasible;
   }

@@ -12,7 +12,7 @@ class Enumeration {
  public:
   Enumeration(const Instance& in, const SolveOptions& options)
       : in_(in),
-        stopwatch_(options.time_limit_s),
+        stopwatch_(options.time_limit_s, options.stop),
         order_(topological_order(in)),
         incoming_(in.layers),
         stage_memory_(in.stages, 0) {
@@ -26,6 +26,7 @@ class Enumeration {
     limit_ = cutoff;
     choose(0);
     solution_.cpu_s = stopwatch_.elapsed_s();
+    solution_.proof_cpu_s = solution_.cpu_s - solution_.search_cpu_s;
     if (stopped_) return std::move(solution_);
     solution_.status = SolveStatus::kOptimal;
     solution_.bound = solution_.objective;
@@ -46,6 +47,7 @@ class Enumeration {
       if (const Result<Cost> cost = cost_of(in_, plan_); cost && cost->objective < limit_) {
         limit_ = solution_.objective = cost->objective;
         solution_.plan = plan_;
+        solution_.search_cpu_s = stopwatch_.elapsed_s();
       }
       return;
     }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <map>
 #include <queue>
 
@@ -21,8 +20,7 @@ struct Node {
   double bound = 0;
 };
 struct LaterNode {
-  // Times made exact under a threshold hold below it only: with a hub, from the
-  // top down.
+  // Times made exact under a threshold hold below it only: with a hub, from the top down.
   bool by_bottleneck = false;
   bool operator()(const Node& a, const Node& b) const {
     if (by_bottleneck) return a.high < b.high;
@@ -50,6 +48,7 @@ class ChainSearch {
         coarse_(costs.positions(), costs.stages(), 1, cross_tables(true)) {}
 
   ChainOutcome run();
+  std::vector<uint8_t> live();
 
  private:
   std::vector<double> least_cross() const;
@@ -57,18 +56,17 @@ class ChainSearch {
   double cutoff() const {
     return best_.objective == kNoObjective ? kInfinity : static_cast<double>(best_.objective);
   }
-  // The largest bottleneck of a plan below the cutoff whose sum is at least
-  // `sum`.
+  // The largest bottleneck of a plan below the cutoff whose sum is at least `sum`.
   double most_bottleneck(double sum) const {
     if (weight_ == 0 || cutoff() == kInfinity) return kInfinity;
     return std::floor((cutoff() - 1 - sum) / weight_);
   }
   void offer(const Assignment& plan, int64_t objective) {
-    if (objective >= best_.objective) return;
-    best_.objective = objective;
-    best_.plan = plan;
+    if (objective < best_.objective) best_.take(plan, objective, stopwatch_);
   }
 
+  // The coarse program below the cutoff. False: there is no plan below it.
+  bool start();
   void add_coarse_arcs(double most);
   bool prune(StageProgram& program);
   bool near_path(size_t stage, const StageArc& arc, const std::vector<StageArc>& path) const;
@@ -88,13 +86,11 @@ class ChainSearch {
     }
   }
 
-  // The intervals [first, last] of a row, for last from `from` to `end` - 1, as
-  // arcs of a stage.
+  // The intervals [first, last] of a row, for last from `from` to `end` - 1, as arcs of a stage.
   void add_arcs(size_t stage, Kind kind, size_t first, size_t from, size_t end,
                 const std::vector<double>& value, const std::vector<double>& guard);
   void build_tables(StageProgram& fine, size_t stage);
-  // Makes the hub's followers on a path exact under the node's threshold.
-  // False: nothing changed.
+  // Makes the hub's followers on a path exact under the node's threshold. False: nothing changed.
   bool refine_followers(const StageProgram& program, const std::vector<StageStep>& steps,
                         const Node& node);
 
@@ -187,8 +183,7 @@ void ChainSearch::add_coarse_arcs(double most) {
   }
 }
 
-// Drops arcs until nothing changes. Tightens the root. False: there is no plan
-// below the cutoff.
+// Drops arcs until nothing changes. Tightens the root. False: there is no plan below the cutoff.
 bool ChainSearch::prune(StageProgram& program) {
   for (int round = 0; round < 6; ++round) {
     double sum = program.forward(high_);
@@ -206,8 +201,7 @@ bool ChainSearch::prune(StageProgram& program) {
 }
 
 std::vector<StageArc> ChainSearch::coarse_path() {
-  // Of the best balance first: between the least bottleneck and the largest,
-  // the best bound.
+  // Of the best balance first: between the least bottleneck and the largest, the best bound.
   double low = low_;
   double high = high_ == kInfinity ? least_sum(costs_) * 2 + 1 : high_;
   if (coarse_.forward(high) == kInfinity) high = high_;
@@ -324,8 +318,7 @@ bool ChainSearch::refine(StageProgram& program, const std::vector<StageStep>& st
     }
     const double before = table.bound[entry];
     query.cut = cutoff() - (sum - before) - weight_ * node.low;
-    // A follower's value is its own time and part of the boundary's: each may
-    // be at the threshold.
+    // A follower's value is its own time and part of the boundary's: each may be at the threshold.
     if (table.kind != Kind::kFollow) query.cut = std::min(query.cut, node.high + 1);
     PathAnswer answer = shortest_path(costs_, query);
     outcome_.labels += answer.labels;
@@ -438,22 +431,41 @@ void ChainSearch::search(StageProgram& program, bool record) {
   }
 }
 
+bool ChainSearch::start() {
+  const double sum = least_sum(costs_);
+  high_ = most_bottleneck(sum);
+  if (sum == kInfinity || high_ < 0) return false;
+  return stopwatch_.timed(best_.table_s, [this] {
+    add_coarse_arcs(high_);
+    return prune(coarse_);
+  });
+}
+
+std::vector<uint8_t> ChainSearch::live() {
+  std::vector<uint8_t> live(costs_.stages() * costs_.positions(), 0);
+  if (!start()) return live;
+  StageProgram fine = fine_program(nullptr);
+  if (!prune(fine)) return live;
+  for (size_t i = 0; i < costs_.stages(); ++i) {
+    for (const StageArc& arc : fine.arcs()[i]) {
+      std::fill_n(&live[i * costs_.positions() + arc.first], arc.last - arc.first + 1, 1);
+    }
+  }
+  return live;
+}
+
 ChainOutcome ChainSearch::run() {
   if (const auto plan = start_plan(in_, chain_, costs_, {tables_.lambdas(0)})) {
     offer(*plan, cost_of(in_, *plan)->objective);
   }
-  const double sum = least_sum(costs_);
-  high_ = most_bottleneck(sum);
   const auto nothing_below = [this] {
     outcome_.bound = best_.objective;
     return std::move(outcome_);
   };
-  if (sum == kInfinity || high_ < 0) return nothing_below();
-  add_coarse_arcs(high_);
-  if (!prune(coarse_)) return nothing_below();
+  if (!start()) return nothing_below();
   const std::vector<StageArc> path = coarse_path();
   if (path.empty()) return nothing_below();
-  StageProgram near = fine_program(&path);
+  StageProgram near = stopwatch_.timed(best_.table_s, [&] { return fine_program(&path); });
   search(near, false);
   unresolved_ = kInfinity;
   outcome_.complete = true;
@@ -463,7 +475,7 @@ ChainOutcome ChainSearch::run() {
     outcome_.bound = units(std::min(coarse_.forward(high_) + weight_ * low_, cutoff()));
     return std::move(outcome_);
   }
-  StageProgram fine = fine_program(nullptr);
+  StageProgram fine = stopwatch_.timed(best_.table_s, [this] { return fine_program(nullptr); });
   if (!prune(fine)) return nothing_below();
   search(fine, true);
   outcome_.bound = units(std::min(unresolved_, cutoff()));
@@ -475,6 +487,14 @@ ChainOutcome ChainSearch::run() {
 ChainOutcome search_chain(const Instance& instance, const Chain& chain, const StageCosts& costs,
                           const Stopwatch& stopwatch, ChainIncumbent& best) {
   return ChainSearch(instance, chain, costs, stopwatch, best).run();
+}
+
+std::vector<uint8_t> live_stages(const Instance& instance, const Chain& chain,
+                                 const StageCosts& costs, const Stopwatch& stopwatch,
+                                 int64_t cutoff) {
+  ChainIncumbent best;
+  best.objective = cutoff;
+  return ChainSearch(instance, chain, costs, stopwatch, best).live();
 }
 
 }  // namespace soapbox::miqp

@@ -18,6 +18,8 @@
 // leaf is closed by a bound at or above the best objective.
 #pragma once
 
+#include <utility>
+
 #include "strategies/miqp/chain.h"
 #include "strategies/miqp/solution.h"
 #include "strategies/miqp/stage_costs.h"
@@ -30,6 +32,14 @@ namespace soapbox::miqp {
 struct ChainIncumbent {
   int64_t objective = kNoObjective;  // also a cutoff: nothing at or above it is wanted
   std::optional<Assignment> plan;
+  double table_s = 0;  // CPU time of making tables so far
+  double found_s = 0;  // of everything else, when `plan` was found
+
+  void take(Assignment assignment, int64_t cost, const Stopwatch& stopwatch) {
+    objective = cost;
+    plan = std::move(assignment);
+    found_s = stopwatch.elapsed_s() - table_s;
+  }
 };
 
 struct ChainOutcome {
@@ -45,5 +55,11 @@ struct ChainOutcome {
 // `best` in place.
 ChainOutcome search_chain(const Instance& instance, const Chain& chain, const StageCosts& costs,
                           const Stopwatch& stopwatch, ChainIncumbent& best);
+
+// [stage][position]: whether some plan of the chain below the cutoff may have
+// that layer on that stage, as far as bounds by intervals and their ends tell.
+std::vector<uint8_t> live_stages(const Instance& instance, const Chain& chain,
+                                 const StageCosts& costs, const Stopwatch& stopwatch,
+                                 int64_t cutoff);
 
 }  // namespace soapbox::miqp

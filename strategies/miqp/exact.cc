@@ -1,11 +1,17 @@
 #include "strategies/miqp/exact.h"
 
+#include <algorithm>
+
 #include "strategies/miqp/chain_search.h"
 #include "strategies/miqp/explain.h"
 #include "strategies/miqp/frontier_search.h"
+#include "strategies/miqp/hybrid_search.h"
 
 namespace soapbox::miqp {
 namespace {
+
+// Of the linear program, where all else has given up.
+constexpr double kMilpLimit_s = 60;
 
 // What a finished or stopped search amounts to.
 Solution conclude(const Instance& in, const SolveOptions& options, ChainIncumbent best,
@@ -15,6 +21,8 @@ Solution conclude(const Instance& in, const SolveOptions& options, ChainIncumben
   solution.bound = outcome.bound;
   solution.labels = outcome.labels;
   solution.nodes = outcome.nodes;
+  solution.table_cpu_s = best.table_s;
+  solution.search_cpu_s = best.found_s;
   solution.leaves = std::move(outcome.leaves);
   if (solution.plan) solution.objective = best.objective;
   if (!outcome.complete && outcome.bound < best.objective) {
@@ -90,25 +98,24 @@ ChainOutcome search_general(const Instance& in, const Chain& chain, const Stopwa
     }
     ChainIncumbent relaxed_best;
     bound = search_chain(relaxed, make_chain(relaxed), costs, stopwatch, relaxed_best).bound;
+    best.table_s += relaxed_best.table_s;
     if (relaxed_best.plan) {
       const Result<Cost> cost = cost_of(in, *relaxed_best.plan);
       if (cost && cost->objective < best.objective) {
-        best = {cost->objective, std::move(relaxed_best.plan)};
+        best.take(*std::move(relaxed_best.plan), cost->objective, stopwatch);
       }
     }
   }
   ChainOutcome outcome;
-  if (bound >= best.objective) {
-    outcome.bound = best.objective;
-    return outcome;
+  if (bound < best.objective && in.stages <= 64) {
+    outcome = search_frontier(in, chain, stopwatch.part(0.5), best);
+    bound = std::max(bound, outcome.bound);
   }
-  if (in.stages > 64) {
-    outcome.bound = bound;
-    outcome.complete = false;
-    return outcome;
+  if (bound < best.objective && has_milp_solver() && !stopwatch.expired()) {
+    const double limit_s = std::min(stopwatch.left_s(), kMilpLimit_s);
+    bound = std::max(bound, search_hybrid(in, chain, stopwatch, limit_s, best));
   }
-  outcome = search_frontier(in, chain, stopwatch, best);
-  outcome.bound = std::max(outcome.bound, std::min(bound, best.objective));
+  outcome.bound = std::min(bound, best.objective);
   outcome.complete = outcome.bound >= best.objective;
   return outcome;
 }
@@ -116,7 +123,7 @@ ChainOutcome search_general(const Instance& in, const Chain& chain, const Stopwa
 }  // namespace
 
 Solution solve_exact(const Instance& in, const SolveOptions& options) {
-  const Stopwatch stopwatch(options.time_limit_s);
+  const Stopwatch stopwatch(options.time_limit_s, options.stop);
   const Chain chain = make_chain(in);
   Solution solution;
   ChainIncumbent best;
@@ -144,6 +151,9 @@ Solution solve_exact(const Instance& in, const SolveOptions& options) {
   }
   solution.solver = "exact";
   solution.cpu_s = stopwatch.elapsed_s();
+  // What was found right away took no search; nothing found is all proof.
+  solution.proof_cpu_s =
+      std::max(0.0, solution.cpu_s - solution.table_cpu_s - solution.search_cpu_s);
   return solution;
 }
 

@@ -141,6 +141,61 @@ TEST(Exact, ProvesTheHardFamily) {
   }
 }
 
+// Two hubs: the narrow pass over labels drops some and finds a better plan, after
+// which the wide one must still run.
+TEST(Exact, ProvesWhatTheNarrowPassLeavesOpen) {
+  InstanceSpec spec;
+  spec.layers = 14;
+  spec.microbatches = 8;
+  Instance in = random_chain(spec, 1);
+  Rng rng(1, 5);
+  for (const uint32_t hub : {0, 2}) {
+    for (uint32_t v = hub + 3; v < 14; v += 3) add_edge(in, hub, v, rng);
+  }
+  const Solution solution = solve_exact(in);
+  EXPECT_EQ(solution.status, SolveStatus::kOptimal);
+  EXPECT_GT(solution.labels, 500 * spec.layers);  // the narrow pass was not enough
+  expect_valid(in, solution);
+}
+
+// Ctrl-C: a plan and a bound, whatever the graph.
+TEST(Exact, StopsWhenAskedTo) {
+  for (const bool is_chain : {true, false}) {
+    InstanceSpec spec;
+    spec.layers = 12;
+    spec.stages = 3;
+    spec.noise = 0.3;
+    Instance in = random_chain(spec, 3);
+    Rng rng(2, 5);
+    if (!is_chain) {
+      add_edge(in, 0, 4, rng);
+      add_edge(in, 2, 7, rng);
+    }
+    SolveOptions options;
+    options.stop = [] { return true; };
+    const Solution stopped = solve_exact(in, options);
+    const Solution whole = solve_exact(in);
+    EXPECT_EQ(stopped.status, SolveStatus::kLimit);
+    EXPECT_LE(stopped.bound, whole.objective);
+    EXPECT_GT(stopped.bound, 0);
+    ASSERT_TRUE(stopped.plan);
+    EXPECT_GE(stopped.objective, whole.objective);
+    EXPECT_EQ(cost_of(in, *stopped.plan)->objective, stopped.objective);
+  }
+}
+
+TEST(Exact, SplitsItsTime) {
+  InstanceSpec spec;
+  spec.layers = 20;
+  spec.stages = 3;
+  const Solution solution = solve_exact(random_chain(spec, 7));
+  EXPECT_GT(solution.table_cpu_s, 0);
+  EXPECT_GT(solution.search_cpu_s, 0);
+  EXPECT_GT(solution.proof_cpu_s, 0);
+  EXPECT_NEAR(solution.table_cpu_s + solution.search_cpu_s + solution.proof_cpu_s, solution.cpu_s,
+              1e-9);
+}
+
 TEST(Exact, StopsWithABoundThatHolds) {
   InstanceSpec spec;
   spec.layers = 20;

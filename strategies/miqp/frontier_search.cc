@@ -28,6 +28,9 @@ struct Trace {
 };
 constexpr uint32_t kNoTrace = ~uint32_t{0};
 
+// Of all levels together: some ten seconds.
+constexpr uint64_t kMostLabels = 4000000;
+
 struct Reader {
   size_t slot;  // of the edge's source in the frontier before this position
   size_t edge;
@@ -62,12 +65,13 @@ class FrontierSearch {
     outcome_.bound = best_.objective;
     if (!possible_) return std::move(outcome_);
     pass(std::min<size_t>(width, 500));
-    if (dropped_ == kNoObjective || outcome_.bound >= best_.objective) return finish();
+    if (dropped_ >= best_.objective) return finish();
     pass(width);
     return finish();
   }
 
  private:
+  bool is_over() const { return outcome_.labels > kMostLabels || stopwatch_.expired(); }
   ChainOutcome finish() {
     outcome_.bound = std::min(dropped_, best_.objective);
     outcome_.complete = outcome_.bound >= best_.objective;
@@ -190,7 +194,15 @@ class FrontierSearch {
   std::vector<Label> next_level(size_t t, const std::vector<Label>& level) {
     std::map<std::pair<std::vector<uint32_t>, uint64_t>, std::vector<Label>> groups;
     Label label;
+    size_t done = 0;
     for (const Label& from : level) {
+      if (++done % 1024 == 0 && is_over()) {
+        // The level is sorted by nothing: any of the rest may be the least.
+        for (size_t i = done - 1; i < level.size(); ++i) {
+          dropped_ = std::min(dropped_, level[i].bound);
+        }
+        break;
+      }
       uint32_t first = 0;
       for (const Reader& reader : readers_[t]) {
         first = std::max(first, from.frontier[reader.slot] / static_cast<uint32_t>(in_.strategies));
@@ -222,7 +234,7 @@ class FrontierSearch {
     for (size_t t = 0; t < in_.layers; ++t) {
       level = next_level(t, level);
       ++outcome_.nodes;
-      const size_t most = stopwatch_.expired() ? 1 : width;
+      const size_t most = is_over() ? 1 : width;
       if (level.size() <= most) continue;
       std::sort(level.begin(), level.end(), [](const Label& a, const Label& b) {
         return a.bound != b.bound ? a.bound < b.bound : a.trace < b.trace;
@@ -247,9 +259,9 @@ class FrontierSearch {
     }
     const Result<Cost> cost = cost_of(in_, plan);
     SOAPBOX_CHECK(cost.has_value(), "the frontier search built a plan that breaks a constraint");
-    if (cost->objective >= best_.objective) return;
-    best_.objective = cost->objective;
-    best_.plan = std::move(plan);
+    if (cost->objective < best_.objective) {
+      best_.take(std::move(plan), cost->objective, stopwatch_);
+    }
   }
 
   const Instance& in_;

@@ -10,8 +10,8 @@
 //   come) / stages)
 //
 // reaches the best plan are dropped. A narrow pass (a beam) finds plans first;
-// the wide pass is exact unless it meets its limit of labels, and then its
-// bound still holds.
+// the wide pass is exact unless it meets a limit of labels, of one level or of
+// all, and then its bound still holds.
 #pragma once
 
 #include "strategies/miqp/chain_search.h"

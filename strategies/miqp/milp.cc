@@ -11,7 +11,8 @@ namespace {
 
 class Builder {
  public:
-  Builder(const Instance& in, MilpForm form, double scale) : in_(in), form_(form) {
+  Builder(const Instance& in, MilpForm form, double scale, const MilpPruning& pruning)
+      : in_(in), form_(form), pruning_(pruning) {
     model_.time_scale = scale;
   }
 
@@ -21,6 +22,9 @@ class Builder {
     for (size_t i = 0; i < in_.stages; ++i) stage_.push_back(add_time(str_cat("p_", i), 1));
     for (size_t j = 0; j + 1 < in_.stages; ++j) cross_.push_back(add_time(str_cat("o_", j), 1));
     const size_t bottleneck = add_time("T", c);
+    if (pruning_.most_bottleneck != kNoObjective) {
+      model_.columns[bottleneck].upper = scaled(pruning_.most_bottleneck) * (1 + 1e-9);
+    }
     // p_i - sum of its terms = 0: the terms are collected while edges are
     // added.
     for (const size_t column : stage_) terms_.push_back({{column, -1}});
@@ -58,6 +62,7 @@ class Builder {
       for (uint32_t i = 0; i < in_.stages; ++i) {
         for (uint32_t k = 0; k < in_.strategies; ++k) {
           if (!in_.allowed(u, k) || in_.memory_at(i, u, k) > in_.memory_limit[i]) continue;
+          if (!pruning_.alive.empty() && !pruning_.alive[at(u, i, k)]) continue;
           y_[at(u, i, k)] = model_.columns.size();
           one.terms.emplace_back(model_.columns.size(), 1);
           model_.choices.push_back({u, i, k});
@@ -175,6 +180,7 @@ class Builder {
   static constexpr size_t kNone = ~size_t{0};
   const Instance& in_;
   MilpForm form_;
+  const MilpPruning& pruning_;
   MilpModel model_;
   std::vector<size_t> y_;
   std::vector<size_t> stage_;
@@ -201,8 +207,9 @@ std::string linear(const MilpModel& model, const std::vector<std::pair<size_t, d
 
 }  // namespace
 
-MilpModel build_milp(const Instance& instance, MilpForm form, double time_scale) {
-  return Builder(instance, form, time_scale).build();
+MilpModel build_milp(const Instance& instance, MilpForm form, double time_scale,
+                     const MilpPruning& pruning) {
+  return Builder(instance, form, time_scale, pruning).build();
 }
 
 std::string to_lp(const MilpModel& model) {

@@ -52,8 +52,17 @@ struct MilpModel {
   double time_scale = 1;  // costs are times of the instance multiplied by this
 };
 
+// What is known not to be part of any plan that is wanted.
+struct MilpPruning {
+  std::vector<uint8_t> alive;  // [layer][stage][strategy]; empty: all are
+  // The bottleneck and the objective; kNoObjective: not limited.
+  int64_t most_bottleneck = kNoObjective;
+  int64_t cutoff = kNoObjective;
+};
+
 // Times are multiplied by `time_scale`; memory rows are divided by their limit.
-MilpModel build_milp(const Instance& instance, MilpForm form, double time_scale);
+MilpModel build_milp(const Instance& instance, MilpForm form, double time_scale,
+                     const MilpPruning& pruning = {});
 
 // The model in CPLEX LP format and in free MPS format.
 std::string to_lp(const MilpModel& model);
@@ -68,7 +77,9 @@ std::optional<Assignment> read_choices(const Instance& instance, const MilpModel
 // computed anew in integers and compared with the claimed one; without that the
 // status is kLimit.
 Solution solve_milp(const Instance& instance, const SolveOptions& options = {});
-Solution solve_milp_form(const Instance& instance, const SolveOptions& options, MilpForm form);
+// With pruning, infeasible means that no plan is left.
+Solution solve_milp_form(const Instance& instance, const SolveOptions& options, MilpForm form,
+                         const MilpPruning& pruning = {});
 bool has_milp_solver();
 
 }  // namespace soapbox::miqp

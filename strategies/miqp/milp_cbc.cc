@@ -85,14 +85,18 @@ bool has_milp_solver() {
   return true;
 }
 
-Solution solve_milp_form(const Instance& in, const SolveOptions& options, MilpForm form) {
+Solution solve_milp_form(const Instance& in, const SolveOptions& options, MilpForm form,
+                         const MilpPruning& pruning) {
   const Stopwatch stopwatch(options.time_limit_s);
   // Costs of about 1 to 1e5, where Cbc's absolute tolerances are small.
   int64_t largest = 1;
   for (const int64_t time : in.compute) {
     if (time != kNotAllowed) largest = std::max(largest, time);
   }
-  const MilpModel model = build_milp(in, form, 1000.0 / static_cast<double>(largest));
+  const MilpModel model = build_milp(in, form, 1000.0 / static_cast<double>(largest), pruning);
+  const auto explain = [&] {
+    return pruning.alive.empty() ? explain_infeasible(in) : "nothing is left";
+  };
   Solution solution;
   solution.solver = "milp";
   const bool empty_row = std::any_of(model.rows.begin(), model.rows.end(), [](const MilpRow& row) {
@@ -101,7 +105,7 @@ Solution solve_milp_form(const Instance& in, const SolveOptions& options, MilpFo
   if (empty_row) {
     solution.status = SolveStatus::kInfeasible;
     solution.bound = kNoObjective;
-    solution.reason = explain_infeasible(in);
+    solution.reason = explain();
     return solution;
   }
   const std::unique_ptr<Cbc_Model, decltype(&Cbc_deleteModel)> cbc(Cbc_newModel(),
@@ -111,16 +115,19 @@ Solution solve_milp_form(const Instance& in, const SolveOptions& options, MilpFo
   Cbc_setAllowableGap(cbc.get(), 0);
   Cbc_setAllowableFractionGap(cbc.get(), 0);
   if (options.time_limit_s < 1e9) Cbc_setMaximumSeconds(cbc.get(), options.time_limit_s);
+  if (pruning.cutoff != kNoObjective) {
+    Cbc_setCutoff(cbc.get(), static_cast<double>(pruning.cutoff) * model.time_scale);
+  }
   Cbc_solve(cbc.get());
   solution.nodes = static_cast<uint64_t>(std::max(Cbc_getNodeCount(cbc.get()), 0));
   if (Cbc_isProvenInfeasible(cbc.get())) {
     solution.status = SolveStatus::kInfeasible;
     solution.bound = kNoObjective;
-    solution.reason = explain_infeasible(in);
+    solution.reason = explain();
   } else {
     confirm(in, model, cbc.get(), solution);
   }
-  solution.cpu_s = stopwatch.elapsed_s();
+  solution.cpu_s = solution.search_cpu_s = stopwatch.elapsed_s();
   return solution;
 }
 

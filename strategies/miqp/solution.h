@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@ struct SolveOptions {
   // Answers at or above it are of no use: the best objective known so far, e.g.
   // of another pipeline degree. kNoObjective: none is known.
   int64_t cutoff = kNoObjective;
+  // Asked now and then: true ends the search as the time limit does (Ctrl-C).
+  std::function<bool()> stop = {};
 };
 
 enum class SolveStatus {
@@ -45,6 +48,11 @@ struct Solution {
   uint64_t labels = 0;  // partial plans that were looked at
   uint64_t nodes = 0;   // intervals of the bottleneck, or nodes of a tree
   double cpu_s = 0;
+  // Parts of it: the bounds of all stages; until the plan was found; the rest,
+  // which proves it. Solvers that do not tell have all of it in the search.
+  double table_cpu_s = 0;
+  double search_cpu_s = 0;
+  double proof_cpu_s = 0;
   std::vector<Leaf> leaves;  // of the exact solver: the proof's outline
 
   bool proven() const { return status != SolveStatus::kLimit; }
