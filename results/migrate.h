@@ -17,6 +17,7 @@ inline constexpr int64_t kSchemaVersion = 3;
 extern const char* const kSchemaSql;
 extern const char* const kExecutionsSql;
 extern const char* const kValidationsSql;
+extern const char* const kPlanningsSql;  // a query
 
 // Errors: kDatabase for a file of another program, a newer schema, damage; kUnavailable when
 // another process holds the file; kEnvironment when it cannot be written. A refused file is not

@@ -400,8 +400,9 @@ Status Store::put_validations(std::span<const ValidationRow> rows) {
 }
 
 const std::vector<std::string>& Store::table_names() {
-  static const std::vector<std::string> kNames = {
-      "executed_tasks", "executions", "improvements", "plans", "references", "runs", "validations"};
+  static const std::vector<std::string> kNames = {"executed_tasks", "executions", "improvements",
+                                                  "plannings",      "plans",      "references",
+                                                  "runs",           "validations"};
   return kNames;
 }
 
@@ -409,7 +410,8 @@ Result<Table> Store::table(std::string_view name) {
   bool known = false;
   for (const std::string& view : table_names()) known = known || view == name;
   if (!known) return Error{ErrorCode::kUsage, unknown_name("table", name, table_names()), {}};
-  Statement row = database_.query(str_cat("SELECT * FROM \"", name, "\""));
+  Statement row = database_.query(name == "plannings" ? std::string(kPlanningsSql)
+                                                      : str_cat("SELECT * FROM \"", name, "\""));
   Result<bool> more = row.step();
   std::vector<Column> columns;
   if (more) {

@@ -259,7 +259,7 @@ TEST(Store, TablesJoinWhatARunIsWithWhatItGave) {
             "fig6_throughput,nmt,p100_4x4,mcmc,16,samples_per_s_per_device,2.5,D\n");
   EXPECT_EQ(store.table("run").error().message,
             "unknown table 'run'; did you mean 'runs'? known: executed_tasks, executions, "
-            "improvements, plans, "
+            "improvements, plannings, plans, "
             "references, runs, validations");
 }
 

@@ -122,7 +122,7 @@ CommandRow export_command() {
   Syntax syntax{
       .command = "export",
       .positional =
-          "runs|improvements|plans|references|executions|executed_tasks|"
+          "runs|improvements|plans|plannings|references|executions|executed_tasks|"
           "validations|plan|trace",
       .min_positional = 1,
       .max_positional = 1,

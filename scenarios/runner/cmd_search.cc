@@ -75,9 +75,21 @@ Status store_run(results::Store& store, const results::RunRow& row, const Consol
   return ok();
 }
 
+Result<CommandResult> run_planner(const Arguments& arguments, const Console& console) {
+  Result<std::optional<results::Store>> store = open_store(arguments);
+  if (!store) return store.error();
+  Result<PlannerCommandResult> command = run_planner_search(arguments, console);
+  if (!command) return command.error();
+  if (*store) {
+    const Status stored = store_run(**store, command->row, console);
+    if (!stored) return stored.error();
+  }
+  return std::move(command->result);
+}
+
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (strategies::uniap::is_planner(arguments.text_or("method", ""))) {
-    return run_planner_search(arguments, console);
+    return run_planner(arguments, console);
   }
   for (const Option& option : planner_options()) {
     if (arguments.has(option.name)) {

@@ -8,7 +8,10 @@
 #include "scenarios/runner/model_file.h"
 #include "scenarios/runner/text_file.h"
 #include "scenarios/runner/toml_file.h"
+#include "sim/base/check.h"
 #include "sim/base/str.h"
+#include "sim/model/transformers.h"
+#include "strategies/uniap/own_models.h"
 
 namespace soapbox::runner {
 namespace {
@@ -73,6 +76,31 @@ void check_list(const TomlTable& table, std::string_view key, const std::vector<
   }
 }
 
+// The same for planners: Transformers, and samples of all devices together.
+void read_planner_instances(const TomlTable& table, Experiment& experiment) {
+  const std::vector<std::string> models = table.strings("models");
+  check_list(table, "models", models);
+  for (const std::string& model : models) {
+    const auto known = find_transformer(model);
+    if (!known) fail_with(table, "models", known.error());
+  }
+  const std::vector<std::string> clusters = table.strings("clusters");
+  check_list(table, "clusters", clusters);
+  const std::vector<int64_t> batches =
+      table.integers("global_batch", {.low = 1, .high = kMostSamples});
+  check_list(table, "global_batch", batches);
+  for (const std::string& model : models) {
+    for (const std::string& cluster : clusters) {
+      for (const int64_t batch : batches) {
+        Contest contest;
+        contest.problem = {.model = model, .cluster = cluster, .devices = {}, .batch = batch};
+        contest.where = table.where("clusters");
+        experiment.contests.push_back(std::move(contest));
+      }
+    }
+  }
+}
+
 void read_instances(const TomlTable& table, const ScenarioFolder& scenarios, NetworkModel network,
                     Experiment& experiment) {
   const std::vector<std::string> models = table.strings("models");
@@ -122,6 +150,34 @@ void read_search_keys(const TomlTable& table, Contestant& contestant) {
   if (contestant.seeds.empty()) contestant.seeds = {0};
 }
 
+std::vector<std::string> planner_names() {
+  std::vector<std::string> names;
+  for (const auto& row : strategies::uniap::planner_table()) names.emplace_back(row.name);
+  return names;
+}
+
+Contestant read_planner(const TomlTable& table) {
+  const std::vector<std::string> cost_models = {"own", "soapbox"};
+  Contestant contestant;
+  if (!table.has("planner")) table.fail("planners race with planners alone: give a 'planner'");
+  contestant.method.name = table.choice("planner", planner_names());
+  contestant.planner = PlannerMethod();
+  if (table.has("cost_model")) {
+    contestant.planner->own_cost_model = table.choice("cost_model", cost_models) == "own";
+  }
+  const bool has_own = strategies::uniap::find_own_model(contestant.method.name) != nullptr;
+  if (contestant.planner->own_cost_model && !has_own) {
+    table.fail("cost_model",
+               str_cat(contestant.method.name, " was published without a cost model"));
+  }
+  if (table.has("oracle")) {
+    contestant.planner->oracle = static_cast<uint64_t>(table.integer("oracle", {.low = 0}));
+  }
+  contestant.seeds = {0};
+  contestant.label = table.string_or("label", contestant.method.name);
+  return contestant;
+}
+
 Contestant read_method(const TomlTable& table, SyncMode sync) {
   Contestant contestant;
   if (table.has("recipe") == table.has("search")) {
@@ -139,12 +195,12 @@ Contestant read_method(const TomlTable& table, SyncMode sync) {
   return contestant;
 }
 
-void read_methods(const TomlTable& root, SyncMode sync, Experiment& experiment) {
+void read_methods(const TomlTable& root, SyncMode sync, bool planners, Experiment& experiment) {
   const std::vector<TomlTable> tables = root.tables("methods");
   if (tables.empty()) root.fail("an experiment has at least one [[methods]]");
   std::vector<std::string> labels;
   for (const TomlTable& table : tables) {
-    Contestant contestant = read_method(table, sync);
+    Contestant contestant = planners ? read_planner(table) : read_method(table, sync);
     if (std::find(labels.begin(), labels.end(), contestant.label) != labels.end()) {
       table.fail(str_cat("two methods are called '", contestant.label, "'; give one a 'label'"));
     }
@@ -208,10 +264,19 @@ Result<Experiment> read_experiment(const ScenarioFolder& scenarios, const std::s
   read_published(*root, path, experiment);
   const NetworkModel network = read_network_key(*root);
   const SyncMode sync = read_sync_key(*root, SyncMode::kOverlapped);
+  const std::vector<TomlTable> methods = root->tables("methods");
+  const bool planners = std::any_of(methods.begin(), methods.end(),
+                                    [](const TomlTable& table) { return table.has("planner"); });
   const std::vector<TomlTable> instances = root->tables("instances");
   if (instances.empty()) root->fail("an experiment has at least one [[instances]]");
-  for (const TomlTable& table : instances) read_instances(table, scenarios, network, experiment);
-  read_methods(*root, sync, experiment);
+  for (const TomlTable& table : instances) {
+    if (planners) {
+      read_planner_instances(table, experiment);
+    } else {
+      read_instances(table, scenarios, network, experiment);
+    }
+  }
+  read_methods(*root, sync, planners, experiment);
   if (root->good()) check_references(*root, experiment);
   if (Status status = root->finish(); !status) return status.error();
   return experiment;
@@ -227,6 +292,26 @@ std::vector<PlannedRun> expand(const Experiment& experiment) {
     }
   }
   return runs;
+}
+
+bool is_of_planners(const Experiment& experiment) {
+  return !experiment.contestants.empty() && experiment.contestants.front().planner.has_value();
+}
+
+Result<PlannerSearchSpec> planner_spec(const Experiment& experiment, const PlannedRun& run) {
+  const Contest& contest = experiment.contests[run.contest];
+  const Contestant& contestant = experiment.contestants[run.contestant];
+  SOAPBOX_CHECK(contestant.planner.has_value(), "not a planner");
+  const auto costs = published_precision(contest.problem.model);
+  if (!costs) return costs.error();
+  PlannerSearchSpec spec;
+  spec.method = contestant.method.name;
+  spec.problem = {
+      contest.problem.model, contest.problem.cluster, contest.problem.devices, {}, *costs};
+  spec.global_batch = *contest.problem.batch;
+  spec.own_cost_model = contestant.planner->own_cost_model;
+  if (contestant.planner->oracle) spec.oracle = {*contestant.planner->oracle, run.seed};
+  return spec;
 }
 
 MethodSpec method_of(const Experiment& experiment, const PlannedRun& run) {

@@ -9,6 +9,7 @@
 
 #include "results/rows.h"
 #include "scenarios/runner/execution.h"
+#include "scenarios/runner/planner_search.h"
 #include "scenarios/runner/problem.h"
 #include "sim/base/result.h"
 
@@ -20,8 +21,15 @@ struct Contest {
   SourcePosition where;            // in the experiment file
 };
 
+// A contestant that is a planner: `method.name` names it.
+struct PlannerMethod {
+  bool own_cost_model = false;
+  std::optional<uint64_t> oracle;  // candidates drawn, where its choice is held against them
+};
+
 struct Contestant {
   MethodSpec method;
+  std::optional<PlannerMethod> planner;
   std::string label;            // as the table shows it
   std::vector<uint64_t> seeds;  // one run each; {0} for a recipe
   std::string reference;        // the strategy of the published figure; empty: not compared
@@ -46,6 +54,10 @@ struct PlannedRun {
 };
 // Contest by contest, in each every contestant with every seed.
 std::vector<PlannedRun> expand(const Experiment& experiment);
+// Whether its contestants are planners, whose models are Transformers: all of them are, or none.
+bool is_of_planners(const Experiment& experiment);
+// What a planned run of planners searches.
+Result<PlannerSearchSpec> planner_spec(const Experiment& experiment, const PlannedRun& run);
 // What a planned run executes: the contestant's method with the contest's budget.
 MethodSpec method_of(const Experiment& experiment, const PlannedRun& run);
 

@@ -55,6 +55,26 @@ class ExperimentFile : public testing::Test {
   results::ScratchDirectory folder_;
 };
 
+TEST_F(ExperimentFile, PlannersRaceWithPlannersOnTransformers) {
+  const std::string good =
+      "name = \"p\"\n[[instances]]\nmodels = [\"bert_huge\"]\nclusters = [\"env_b\"]\n"
+      "global_batch = [8, 16]\n[[methods]]\nplanner = \"alpa\"\ncost_model = \"own\"\n";
+  const Result<Experiment> experiment = read(good);
+  ASSERT_TRUE(experiment) << experiment.error().to_string();
+  EXPECT_TRUE(is_of_planners(*experiment));
+  ASSERT_EQ(expand(*experiment).size(), 2u);
+  const Result<PlannerSearchSpec> spec = planner_spec(*experiment, expand(*experiment)[1]);
+  ASSERT_TRUE(spec);
+  EXPECT_EQ(spec->global_batch, 16);
+  EXPECT_TRUE(spec->own_cost_model);
+  const auto refused = [&](const std::string& more) { return read(good + more).error().message; };
+  EXPECT_THAT(refused("[[methods]]\nrecipe = \"expert\"\n"),
+              HasSubstr("known: planner, cost_model, oracle, label"));
+  EXPECT_THAT(refused("[[methods]]\nplanner = \"miqq\"\n"), HasSubstr("miqp"));
+  EXPECT_THAT(refused("[[methods]]\nplanner = \"megatron\"\ncost_model = \"own\"\n"),
+              HasSubstr("without a cost model"));
+}
+
 TEST_F(ExperimentFile, TheMatrixIsModelsByClustersByDevicesByMethodsBySeeds) {
   const Result<Experiment> experiment = read(kGood);
   ASSERT_TRUE(experiment) << experiment.error().to_string();

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "scenarios/runner/cluster_file.h"
-#include "scenarios/runner/collective_profile_file.h"
 #include "scenarios/runner/galvatron_files.h"
-#include "scenarios/runner/galvatron_folder.h"
-#include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/output_file.h"
+#include "scenarios/runner/planner_run.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
 #include "sim/base/check.h"
@@ -18,37 +16,23 @@
 #include "sim/model/transformers.h"
 #include "sim/plan/parallel_plan_json.h"
 #include "strategies/uniap/own_models.h"
-#include "strategies/uniap/profiled_costs.h"
-#include "strategies/uniap/simulated_profile.h"
 #include "strategies/uniap/to_plan.h"
 
 namespace soapbox::runner {
 namespace {
 
 namespace uniap = strategies::uniap;
-namespace galvatron = strategies::galvatron;
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMostBatch = 1 << 24;
-// What a framework keeps for itself on a device, as Galvatron counts it.
-constexpr Bytes kReserved = mebibytes(1024);
 // Of the searchers that see a simulator; a planner has no use for them.
-constexpr std::array<std::string_view, 8> kSearcherOptions = {"seq-len",
+constexpr std::array<std::string_view, 7> kSearcherOptions = {"seq-len",
                                                               "budget",
                                                               "sync",
                                                               "simulation",
-                                                              "db",
                                                               "network",
                                                               "compute-slowdown",
                                                               "communication-slowdown"};
-
-// What UniAP's evaluation used: fp32 for encoders, 16 bits for decoder-only models, whose attention
-// is fused.
-void default_precision(const TransformerRow& row, uniap::TransformerCostsOptions& costs) {
-  const bool decoder = std::holds_alternative<GptShape>(row.shape);
-  costs.precision = *parse_precision(decoder ? "fp16" : "fp32");
-  costs.flash_attention = decoder;
-}
 
 // "--set gradient_sync=inside,memory=1f1b"
 Status read_switches(const std::string& text, uniap::TableOptions& options) {
@@ -81,9 +65,9 @@ Result<int64_t> read_global_batch(const Arguments& arguments) {
 
 Status read_precision(const Arguments& arguments, const std::string& model,
                       uniap::TransformerCostsOptions& costs) {
-  const Result<const TransformerRow*> row = find_transformer(model);
-  if (!row) return row.error();
-  default_precision(**row, costs);
+  const auto published = published_precision(model);
+  if (!published) return published.error();
+  costs = *published;
   if (const std::optional<std::string> text = arguments.text("precision")) {
     const Result<Precision> precision = parse_precision(*text);
     if (!precision) return usage_error(str_cat("--precision: ", precision.error().message));
@@ -151,13 +135,14 @@ Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcom
   const uniap::UnifiedOutcome& unified = outcome.unified;
   const auto& best = unified.best;
   Record record;
-  record.add("model", outcome.model.name);
-  record.add("cluster", outcome.cluster.name());
-  record.add("devices", outcome.cluster.device_count());
+  record.add("model", outcome.loaded->model().name);
+  record.add("cluster", outcome.loaded->cluster().name());
+  record.add("devices", outcome.loaded->cluster().device_count());
   record.add("global_batch", spec.global_batch);
   record.add("method", spec.method);
   record.add("cost_model", spec.own_cost_model ? "own" : "soapbox");
-  record.add("tables", spec.galvatron_profiles.empty() ? "simulator" : "galvatron profiles");
+  record.add("tables",
+             spec.problem.galvatron_profiles.empty() ? "simulator" : "galvatron profiles");
   const Report* report = outcome.report();
   record.add("feasible", report != nullptr);
   const auto simulated = [&](auto field) {
@@ -221,8 +206,20 @@ GalvatronPlanFile galvatron_plan(const PlannerSearchSpec& spec, const ParallelPl
   return file;
 }
 
-std::string render(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcome,
-                   results::Format format) {
+}  // namespace
+
+Result<uniap::TransformerCostsOptions> published_precision(const std::string& model) {
+  const Result<const TransformerRow*> row = find_transformer(model);
+  if (!row) return row.error();
+  const bool decoder = std::holds_alternative<GptShape>((*row)->shape);
+  uniap::TransformerCostsOptions costs;
+  costs.precision = *parse_precision(decoder ? "fp16" : "fp32");
+  costs.flash_attention = decoder;
+  return costs;
+}
+
+std::string planner_record(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcome,
+                           results::Format format) {
   const Record record = summary(spec, outcome);
   if (format != results::Format::kJson && format != results::Format::kJsonl) {
     return record.render(format);
@@ -233,7 +230,9 @@ std::string render(const PlannerSearchSpec& spec, const PlannerSearchOutcome& ou
   return json.dump(format == results::Format::kJson ? 2 : -1) + "\n";
 }
 
-}  // namespace
+std::string planner_failure(const PlannerSearchOutcome& outcome) {
+  return str_cat(failure_text(outcome), ": ", reason_text(outcome));
+}
 
 const Report* PlannerSearchOutcome::report() const {
   return simulated ? std::get_if<Report>(&*simulated) : nullptr;
@@ -270,7 +269,7 @@ Status read_oracle(const Arguments& arguments, PlannerSearchSpec& spec) {
 }
 
 Status read_costs(const Arguments& arguments, PlannerSearchSpec& spec) {
-  spec.galvatron_profiles = arguments.text_or("galvatron-profiles", "");
+  spec.problem.galvatron_profiles = arguments.text_or("galvatron-profiles", "");
   const std::string model = arguments.text_or("cost-model", "soapbox");
   if (model != "soapbox" && model != "own") {
     const std::array<std::string, 2> known = {"own", "soapbox"};
@@ -291,16 +290,16 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
     if (arguments.has(option)) return usage_error(str_cat("--", option, " is not for planners"));
   }
   PlannerSearchSpec spec;
-  spec.factors.reserved = kReserved;
-  for (auto [text, option] : {std::pair(&spec.method, "method"), std::pair(&spec.model, "model"),
-                              std::pair(&spec.cluster, "cluster")}) {
+  for (auto [text, option] :
+       {std::pair(&spec.method, "method"), std::pair(&spec.problem.model, "model"),
+        std::pair(&spec.problem.cluster, "cluster")}) {
     const Result<std::string> value = arguments.required(option);
     if (!value) return value.error();
     *text = *value;
   }
   const Result<std::optional<int64_t>> devices = read_devices(arguments);
   if (!devices) return devices.error();
-  spec.devices = *devices;
+  spec.problem.devices = *devices;
   const Result<int64_t> batch = read_global_batch(arguments);
   if (!batch) return batch.error();
   spec.global_batch = *batch;
@@ -317,7 +316,7 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
   if (!oracle) return oracle.error();
   const Status costs = read_costs(arguments, spec);
   if (!costs) return costs.error();
-  const Status precision = read_precision(arguments, spec.model, spec.costs);
+  const Status precision = read_precision(arguments, spec.problem.model, spec.problem.costs);
   if (!precision) return precision.error();
   if (const std::optional<std::string> text = arguments.text("set")) {
     const Status switches = read_switches(*text, spec.tables);
@@ -329,10 +328,6 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
 namespace {
 
 Status check_search(const PlannerSearchSpec& spec, const Cluster& cluster) {
-  if (cluster.hardware().size() != 1) {
-    return bad_input(str_cat("cluster ", cluster.name(), " has ", cluster.hardware().size(),
-                             " kinds of devices; planners take clusters of one kind"));
-  }
   if (spec.stages && static_cast<int64_t>(cluster.device_count()) % *spec.stages != 0) {
     return usage_error(str_cat("--pp ", *spec.stages, " does not divide the ",
                                cluster.device_count(), " devices"));
@@ -344,129 +339,94 @@ Status check_search(const PlannerSearchSpec& spec, const Cluster& cluster) {
   return ok();
 }
 
-// What prices the layers: the simulator's costs, or profiles with the profile that they are.
-struct PlannerCosts {
-  uniap::TransformerCosts simulated;
-  std::optional<galvatron::Galvatron2Profile> profile = {};
-  std::optional<uniap::ProfiledCosts> profiled = {};
-  const uniap::LayerCosts& layers() const {
-    if (profiled) return *profiled;
-    return simulated;
-  }
-};
-
-Result<PlannerCosts> load_costs(const PlannerSearchSpec& spec, const ParallelProblem& problem) {
-  PlannerCosts costs{uniap::TransformerCosts(problem, spec.costs)};
-  if (spec.galvatron_profiles.empty()) {
-    if (spec.own_cost_model) costs.profile = uniap::simulated_profile(problem, costs.simulated);
-    return costs;
-  }
-  const auto devices = static_cast<int64_t>(problem.cluster.device_count());
-  const int64_t per_node = std::min(problem.groups.fabric().devices_per_node, devices);
-  Result<galvatron::Galvatron2Profile> profile =
-      read_galvatron_folder(spec.galvatron_profiles, problem.model, {devices / per_node, per_node});
-  if (!profile) return profile.error();
-  uniap::ProfiledProblem profiled;
-  for (size_t first = 1; const galvatron::Galvatron2Layers& type : profile->types) {
-    profiled.heads.push_back(problem.model.layers[first].attention.heads);
-    first += static_cast<size_t>(type.layers);
-  }
-  profiled.devices = static_cast<int32_t>(devices);
-  const Bytes memory = problem.cluster.hardware_of(DeviceId(0)).memory;
-  profiled.memory = kReserved < memory ? memory - kReserved : Bytes();
-  profiled.precise = spec.costs.precision.compute == DataType::kFp32;
-  Result<uniap::ProfiledCosts> made = uniap::ProfiledCosts::make(*profile, std::move(profiled));
-  if (!made) return made.error();
-  costs.profile = *std::move(profile);
-  costs.profiled = *std::move(made);
-  return costs;
-}
-
 // The plan of the planner, and the switches under which it is one.
 uniap::OwnAnswer search_plan(const PlannerSearchSpec& spec, const uniap::PlannerRow& planner,
-                             const PlannerCosts& costs, const ParallelProblem& problem) {
-  uniap::UnifiedRequest request{.costs = costs.layers(),
+                             const PlannerProblem& loaded) {
+  uniap::UnifiedRequest request{.costs = loaded.layers(),
                                 .options = spec.tables,
                                 .global_batch = spec.global_batch,
                                 .planner = planner,
                                 .cpu_limit_s = spec.cpu_limit_s,
                                 .stages = spec.stages,
                                 .microbatches = spec.microbatches};
-  if (costs.profiled && spec.tables.compute_slowdown == 1 && spec.tables.traffic_slowdown == 1) {
-    request.options.compute_slowdown = costs.profile->overlap_slowdown;
-    request.options.traffic_slowdown = costs.profile->overlap_slowdown;
+  const bool unset = spec.tables.compute_slowdown == 1 && spec.tables.traffic_slowdown == 1;
+  if (loaded.is_profiled() && unset) {
+    request.options.compute_slowdown = loaded.profile().overlap_slowdown;
+    request.options.traffic_slowdown = loaded.profile().overlap_slowdown;
   }
   if (!spec.own_cost_model) return {uniap::unified_search(request), request.options};
   return uniap::find_own_model(spec.method)
       ->search({.search = request,
-                .profile = *costs.profile,
-                .mixed_precision = spec.costs.precision.compute != DataType::kFp32,
-                .memory = problem.cluster.hardware_of(DeviceId(0)).memory});
+                .profile = loaded.profile(),
+                .mixed_precision = spec.problem.costs.precision.compute != DataType::kFp32,
+                .memory = loaded.device_memory()});
 }
 
 }  // namespace
 
 Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
+  Result<std::unique_ptr<const PlannerProblem>> loaded = PlannerProblem::load(spec.problem);
+  if (!loaded) return loaded.error();
+  return planner_search(spec, *std::move(loaded));
+}
+
+Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec,
+                                            std::shared_ptr<const PlannerProblem> loaded) {
   const Result<const uniap::PlannerRow*> planner = uniap::find_planner(spec.method);
   if (!planner) return planner.error();
-  const Result<const TransformerRow*> row = find_transformer(spec.model);
-  if (!row) return row.error();
-  const Result<ScenarioFolder> scenarios = find_scenarios();
-  if (!scenarios) return scenarios.error();
-  std::optional<size_t> devices;
-  if (spec.devices) devices = static_cast<size_t>(*spec.devices);
-  Result<Cluster> cluster = load_cluster(*scenarios, spec.cluster, devices);
-  if (!cluster) return cluster.error();
-  if (const Status status = check_search(spec, *cluster); !status) return status.error();
-  const auto kernels = cluster_kernel_costs(*scenarios, *cluster);
-  if (!kernels) return kernels.error();
-  const Result<GroupCosts> groups = load_group_costs(*scenarios, *cluster);
-  if (!groups) return groups.error();
-  PlannerSearchOutcome outcome{make_transformer(**row), *std::move(cluster)};
-  const ParallelProblem problem{outcome.model, outcome.cluster, *kernels, *groups, spec.factors};
-  const Result<PlannerCosts> costs = load_costs(spec, problem);
-  if (!costs) return costs.error();
-  uniap::OwnAnswer found = search_plan(spec, **planner, *costs, problem);
+  if (const Status status = check_search(spec, loaded->cluster()); !status) return status.error();
+  PlannerSearchOutcome outcome{std::move(loaded)};
+  const ParallelProblem& problem = outcome.loaded->problem();
+  uniap::OwnAnswer found = search_plan(spec, **planner, *outcome.loaded);
   outcome.unified = std::move(found.outcome);
   if (spec.oracle) {
-    outcome.oracle = planner_oracle(problem, costs->layers(), spec.costs, found.options,
-                                    spec.global_batch, outcome.unified, *spec.oracle);
+    outcome.oracle =
+        planner_oracle(problem, outcome.loaded->layers(), spec.problem.costs, found.options,
+                       spec.global_batch, outcome.unified, *spec.oracle);
   }
   if (!outcome.unified.best) return outcome;
   const uniap::UnifiedPlan& best = *outcome.unified.best;
-  outcome.plan = uniap::to_parallel_plan(best.tables, best.assignment, spec.costs, found.options,
-                                         spec.global_batch);
+  outcome.plan = uniap::to_parallel_plan(best.tables, best.assignment, spec.problem.costs,
+                                         found.options, spec.global_batch);
   const Status fits =
-      check_parallel_plan(outcome.model, *outcome.plan, outcome.cluster.device_count());
+      check_parallel_plan(problem.model, *outcome.plan, problem.cluster.device_count());
   SOAPBOX_CHECK(fits.has_value(), "a planner's plan is not a plan");
   outcome.simulated = simulate_parallel(problem, *outcome.plan).outcome;
   return outcome;
 }
 
-Result<CommandResult> run_planner_search(const Arguments& arguments, const Console& /*console*/) {
+Result<PlannerCommandResult> run_planner_search(const Arguments& arguments,
+                                                const Console& console) {
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();
   const Result<PlannerSearchSpec> spec = read_planner_options(arguments);
   if (!spec) return spec.error();
+  const auto start = std::chrono::steady_clock::now();
   const Result<PlannerSearchOutcome> outcome = planner_search(*spec);
   if (!outcome) return outcome.error();
+  const double wall_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::optional<std::string> galvatron = arguments.text("galvatron-out");
   if (galvatron && outcome->plan) {
     const Status written = write_file(
-        *galvatron, galvatron_plan_to_json(galvatron_plan(*spec, *outcome->plan, outcome->model)));
+        *galvatron,
+        galvatron_plan_to_json(galvatron_plan(*spec, *outcome->plan, outcome->loaded->model())));
     if (!written) return written.error();
   }
   const std::optional<std::string> out = arguments.text("out");
   if (out && outcome->plan) {
-    const ParallelPlanHeader header = {outcome->model.name, outcome->model.seq_len,
-                                       outcome->cluster.name(),
-                                       static_cast<int64_t>(outcome->cluster.device_count())};
+    const Transformer& model = outcome->loaded->model();
+    const Cluster& cluster = outcome->loaded->cluster();
+    const ParallelPlanHeader header = {model.name, model.seq_len, cluster.name(),
+                                       static_cast<int64_t>(cluster.device_count())};
     const Status written = write_file(*out, parallel_plan_to_json(header, *outcome->plan));
     if (!written) return written.error();
   }
-  CommandResult result{render(*spec, *outcome, *format)};
-  if (outcome->report() == nullptr) result.exit_code = ExitCode::kInfeasible;
-  return result;
+  PlannerCommandResult command{{planner_record(*spec, *outcome, *format)},
+                               planner_run_row(*spec, planner_run_key(*spec, *outcome->loaded),
+                                               *outcome, wall_s, console.command_line)};
+  if (outcome->report() == nullptr) command.result.exit_code = ExitCode::kInfeasible;
+  return command;
 }
 
 }  // namespace soapbox::runner

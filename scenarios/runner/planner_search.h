@@ -2,17 +2,18 @@
 // the best pipeline and layer strategies.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "results/rows.h"
 #include "results/table.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/options.h"
 #include "scenarios/runner/planner_oracle.h"
+#include "scenarios/runner/planner_problem.h"
 #include "sim/base/result.h"
-#include "sim/cluster/cluster.h"
-#include "sim/model/transformer.h"
 #include "sim/parallel/simulate_parallel.h"
 #include "strategies/uniap/transformer_costs.h"
 #include "strategies/uniap/unified.h"
@@ -21,20 +22,14 @@ namespace soapbox::runner {
 
 struct PlannerSearchSpec {
   std::string method;
-  std::string model;
-  std::string cluster;
-  std::optional<int64_t> devices;
+  PlannerProblemSpec problem;
   int64_t global_batch = 1;
   std::optional<int32_t> stages;
   std::optional<int64_t> microbatches;
-  strategies::uniap::TransformerCostsOptions costs;
   strategies::uniap::TableOptions tables;
-  RunFactors factors;
   double cpu_limit_s = 60;
   std::optional<OracleSpec> oracle;  // asked for
   bool own_cost_model = false;       // the planner's publication's, where it has one
-  // A folder of Galvatron's profiles, which then make the tables; empty: the simulator's costs do.
-  std::string galvatron_profiles;
 };
 
 // The options that planners alone have.
@@ -42,9 +37,12 @@ std::vector<Option> planner_options();
 // Refuses options that are not for planners.
 Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments);
 
+// What UniAP's evaluation used: fp32 for encoders, 16 bits for decoder-only models, whose attention
+// is fused. Error: not a Transformer's name.
+Result<strategies::uniap::TransformerCostsOptions> published_precision(const std::string& model);
+
 struct PlannerSearchOutcome {
-  Transformer model;
-  Cluster cluster;
+  std::shared_ptr<const PlannerProblem> loaded;
   strategies::uniap::UnifiedOutcome unified = {};
   std::optional<ParallelPlan> plan = {};  // the best, and what its simulation says
   std::optional<Outcome> simulated = {};
@@ -52,8 +50,20 @@ struct PlannerSearchOutcome {
   const Report* report() const;  // null where there is no plan or it does not run
 };
 Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec);
+// The same on a problem that is loaded.
+Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec,
+                                            std::shared_ptr<const PlannerProblem> loaded);
+// Everything of it as one row; JSON has the layers besides.
+std::string planner_record(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcome,
+                           results::Format format);
+// Why there is no plan that runs.
+std::string planner_failure(const PlannerSearchOutcome& outcome);
 
-// The whole command.
-Result<CommandResult> run_planner_search(const Arguments& arguments, const Console& console);
+// The whole command, and what it would store.
+struct PlannerCommandResult {
+  CommandResult result;
+  results::RunRow row;
+};
+Result<PlannerCommandResult> run_planner_search(const Arguments& arguments, const Console& console);
 
 }  // namespace soapbox::runner

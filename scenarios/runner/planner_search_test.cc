@@ -5,6 +5,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "results/store.h"
+#include "results/table.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/parallel_problem.h"
 #include "scenarios/runner/planner_search.h"
@@ -115,21 +117,82 @@ TEST(PlannerSearch, PlansArePricedByTheFittedProfiles) {
   for (const char* cluster : {"dgx_v100", "dgx_a100"}) {
     PlannerSearchSpec spec;
     spec.method = "megatron";
-    spec.model = "bert_huge";
-    spec.cluster = cluster;
+    spec.problem.model = "bert_huge";
+    spec.problem.cluster = cluster;
     spec.global_batch = 32;
     const Result<PlannerSearchOutcome> found = planner_search(spec);
     ASSERT_TRUE(found) << found.error().message;
     ASSERT_NE(found->report(), nullptr) << cluster;
     const auto loaded = LoadedParallelProblem::load(
-        *scenarios, {.model = spec.model, .cluster = cluster, .devices = {}, .seq_len = {}});
+        *scenarios,
+        {.model = spec.problem.model, .cluster = cluster, .devices = {}, .seq_len = {}});
     ASSERT_TRUE(loaded) << loaded.error().message;
     ParallelProblem problem = (*loaded)->problem();
-    problem.factors = spec.factors;  // planners count what their formula counts
+    problem.factors = found->loaded->problem().factors;  // planners count what their formula counts
     const Outcome again = simulate_parallel(problem, *found->plan).outcome;
     ASSERT_TRUE(std::holds_alternative<Report>(again)) << cluster;
     EXPECT_EQ(std::get<Report>(again).iteration_time, found->report()->iteration_time) << cluster;
   }
+}
+
+// A race of planners: one command, all of it in the database, and not run twice.
+TEST(PlannerSearch, PlannersRaceAndTheirRowsAreStored) {
+  const ProgramFolder folder;
+  const std::string experiment = folder.path("small.toml");
+  std::ofstream(experiment) << R"(name = "small"
+baseline = "megatron"
+[[instances]]
+models = ["bert_huge"]
+clusters = ["env_b"]
+global_batch = [16]
+[[instances]]
+models = ["llama_13b"]
+clusters = ["env_b"]
+global_batch = [8]
+[[methods]]
+planner = "miqp"
+oracle = 10
+[[methods]]
+planner = "miqp"
+cost_model = "own"
+label = "miqp_own"
+[[methods]]
+planner = "megatron"
+)";
+  const std::string db = folder.path("small.db");
+  const Ran ran = folder.run({"race", experiment, "--db", db, "--format", "json"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.messages;
+  const json rows = json::parse(ran.output);
+  ASSERT_EQ(rows.size(), 6u);
+  EXPECT_EQ(rows[0].at("status"), "ok");
+  EXPECT_GT(rows[0].at("speedup_over_megatron").get<double>(), 1);
+  EXPECT_EQ(rows[3].at("status"), "infeasible");
+  const Ran again = folder.run({"race", experiment, "--db", db, "--format", "json"});
+  EXPECT_EQ(again.output, ran.output);
+  EXPECT_THAT(again.messages, HasSubstr("stored before"));
+  Result<results::Store> store = results::Store::open(db);
+  ASSERT_TRUE(store);
+  const Result<results::Table> plannings = store->table("plannings");
+  ASSERT_TRUE(plannings) << plannings.error().message;
+  const json stored = json::parse(results::render(*plannings, results::Format::kJson));
+  ASSERT_EQ(stored.size(), 6u);
+  size_t with_oracle = 0;
+  for (const json& row : stored) {
+    EXPECT_FALSE(row.at("cost_model").is_null());
+    with_oracle += row.at("oracle_gap").is_null() ? 0 : 1;
+    // Analytic and simulated figures are different columns.
+    EXPECT_EQ(row.at("simulated_s").is_null(), row.at("objective_s").is_null());
+  }
+  EXPECT_EQ(with_oracle, 1u);
+}
+
+TEST(PlannerSearch, ASearchIsStoredToo) {
+  const ProgramFolder folder;
+  const std::string db = folder.path("one.db");
+  ASSERT_EQ(folder.run(search("megatron", {"--db", db})).exit_code, 0);
+  EXPECT_THAT(folder.run(search("megatron", {"--db", db})).messages, HasSubstr("was stored"));
+  Result<results::Store> store = results::Store::open(db);
+  EXPECT_EQ(store->table("plannings")->rows().size(), 1u);
 }
 
 TEST(PlannerSearch, TellsWhatIsAllowed) {

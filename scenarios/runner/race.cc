@@ -8,8 +8,10 @@
 #include <map>
 
 #include "results/reference.h"
+#include "scenarios/runner/planner_run.h"
 #include "scenarios/runner/progress.h"
 #include "scenarios/runner/workers.h"
+#include "sim/base/check.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -92,6 +94,7 @@ class Runner {
   // On any thread. Leaves the row absent when the run was stopped.
   void work(RaceEntry& entry) {
     if (entry.was_stored || stopping()) return;
+    if (is_of_planners(race_.experiment)) return plan(entry);
     const LoadedProblem& loaded = *race_.problems[entry.planned.contest];
     const MethodSpec method = method_of(race_.experiment, entry.planned);
     const Result<Execution> execution =
@@ -104,6 +107,21 @@ class Runner {
     } else if (!execution->interrupted) {
       entry.row = run_row(loaded, entry.key, *execution, console_.command_line);
     }
+  }
+
+  void plan(RaceEntry& entry) {
+    const auto start = std::chrono::steady_clock::now();
+    const Result<PlannerSearchSpec> spec = planner_spec(race_.experiment, entry.planned);
+    SOAPBOX_CHECK(spec.has_value(), "checked when it was read");
+    const Result<PlannerSearchOutcome> outcome =
+        planner_search(*spec, race_.planner_problems[entry.planned.contest]);
+    if (!outcome) {
+      entry.row = failed_row(entry, outcome.error(), console_.command_line);
+      return;
+    }
+    const double wall_s =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    entry.row = planner_run_row(*spec, entry.key, *outcome, wall_s, console_.command_line);
   }
 
   // On the one writing thread, in the order of the matrix.
@@ -183,8 +201,33 @@ struct ErrorSummary {
 
 }  // namespace
 
+namespace {
+
+Result<Race> prepare_planners(const Experiment& experiment) {
+  Race race{experiment, {}, {}, {}};
+  for (const PlannedRun& planned : expand(experiment)) {
+    const Result<PlannerSearchSpec> spec = planner_spec(experiment, planned);
+    if (!spec) return spec.error();
+    if (race.planner_problems.size() == planned.contest) {
+      Result<std::unique_ptr<const PlannerProblem>> loaded = PlannerProblem::load(spec->problem);
+      if (!loaded) {
+        Error error = loaded.error();
+        if (error.where.file.empty()) error.where = experiment.contests[planned.contest].where;
+        return error;
+      }
+      race.planner_problems.push_back(*std::move(loaded));
+    }
+    results::RunKey key = planner_run_key(*spec, *race.planner_problems[planned.contest]);
+    race.entries.push_back({planned, std::move(key), std::nullopt, false});
+  }
+  return race;
+}
+
+}  // namespace
+
 Result<Race> Race::prepare(const ScenarioFolder& scenarios, const Experiment& experiment) {
-  Race race{experiment, {}, {}};
+  if (is_of_planners(experiment)) return prepare_planners(experiment);
+  Race race{experiment, {}, {}, {}};
   for (const Contest& contest : experiment.contests) {
     Result<std::unique_ptr<const LoadedProblem>> loaded =
         LoadedProblem::load(scenarios, contest.problem);
@@ -234,7 +277,10 @@ results::Table race_plan(const Race& race, size_t jobs, std::string& summary) {
   size_t stored = 0;
   for (const RaceEntry& entry : race.entries) {
     const auto [found, is_new] = seconds_per_evaluation.emplace(entry.planned.contest, 0.0);
-    if (is_new) found->second = time_one_evaluation(*race.problems[entry.planned.contest]);
+    // A planner's search and its one simulation are over before an estimate is made.
+    if (is_new && !is_of_planners(race.experiment)) {
+      found->second = time_one_evaluation(*race.problems[entry.planned.contest]);
+    }
     const double estimate_s =
         entry.was_stored
             ? 0
@@ -255,17 +301,18 @@ RaceReport race_report(const Race& race) {
   const std::string speedup = race.experiment.baseline.empty()
                                   ? std::string("speedup")
                                   : str_cat("speedup_over_", race.experiment.baseline);
-  RaceReport report{results::Table({{"model"},
-                                    {"cluster"},
-                                    {"devices"},
-                                    {"method"},
-                                    {"seed"},
-                                    {"samples_per_s_per_device", 1},
-                                    {speedup, 2},
-                                    {"published", 1},
-                                    {"error_percent", 1},
-                                    {"status"}}),
-                    "", 0};
+  RaceReport report{
+      results::Table({{"model"},
+                      {"cluster"},
+                      {"devices"},
+                      {"method"},
+                      {"seed"},
+                      {"samples_per_s_per_device", is_of_planners(race.experiment) ? 3 : 1},
+                      {speedup, 2},
+                      {"published", 1},
+                      {"error_percent", 1},
+                      {"status"}}),
+      "", 0};
   ErrorSummary all;
   std::map<std::string, ErrorSummary> by_method;
   for (const RaceEntry& entry : race.entries) {

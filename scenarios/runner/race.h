@@ -17,6 +17,7 @@
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/experiment.h"
 #include "scenarios/runner/interrupt.h"
+#include "scenarios/runner/planner_problem.h"
 #include "scenarios/runner/problem.h"
 
 namespace soapbox::runner {
@@ -30,8 +31,9 @@ struct RaceEntry {
 
 struct Race {
   const Experiment& experiment;
-  std::vector<std::unique_ptr<const LoadedProblem>> problems;  // one per contest
-  std::vector<RaceEntry> entries;                              // the run matrix
+  std::vector<std::unique_ptr<const LoadedProblem>> problems;           // one per contest, or
+  std::vector<std::shared_ptr<const PlannerProblem>> planner_problems;  // of planners
+  std::vector<RaceEntry> entries;                                       // the run matrix
 
   // Loads every problem, so that bad input is refused before anything runs.
   static Result<Race> prepare(const ScenarioFolder& scenarios, const Experiment& experiment);
