@@ -1,6 +1,7 @@
 #include "strategies/screen.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -181,7 +182,8 @@ class Screener {
     const size_t layers = problem_.model.layers.size();
     const double whole = sums.forward.between(0, layers) + sums.backward.between(0, layers) +
                          sums.weight.between(0, layers);
-    const double bound = static_cast<double>(plan.microbatches) * whole / plan.pipeline_parallel;
+    const double bound = static_cast<double>(plan.microbatches) * whole / plan.pipeline_parallel +
+                         problem_.factors.step_overhead.seconds();
     std::vector<Stage>* stages = nullptr;
     for (const int32_t zero : space_.zero) {
       plan.strategies[0].zero_stage = zero;
@@ -192,13 +194,14 @@ class Screener {
       }
       if (bound >= worst_kept()) {
         ++outcome_.pruned;
+        pruned_bound_ = std::min(pruned_bound_, bound);
         continue;
       }
       if (stages == nullptr) stages = &stages_of(plan, sums);
       ++outcome_.evaluated;
       if (memory(plan, sums, *stages) > available()) continue;
       ++outcome_.feasible;
-      offer(plan, time(plan, sums, *stages));
+      offer(plan, time(plan, sums, *stages), bound);
     }
   }
 
@@ -352,18 +355,20 @@ class Screener {
   }
 
   // Ties stay in the order of the space.
-  void offer(const ParallelPlan& plan, double seconds) {
+  void offer(const ParallelPlan& plan, double seconds, double bound) {
     if (seconds >= worst_kept()) return;
     const auto at = std::upper_bound(
         best_.begin(), best_.end(), seconds,
         [](double time, const Candidate& candidate) { return time < candidate.seconds; });
-    best_.insert(at, {plan, seconds});
+    best_.insert(at, {plan, seconds, bound});
     if (best_.size() > best_count_) best_.pop_back();
   }
 
   void simulate_best() {
+    if (outcome_.pruned > 0) outcome_.pruned_bound = from_seconds(pruned_bound_);
     for (const Candidate& candidate : best_) {
       outcome_.best.push_back({candidate.plan, from_seconds(candidate.seconds),
+                               from_seconds(candidate.bound),
                                simulate_parallel(problem_, candidate.plan)});
     }
     std::stable_sort(outcome_.best.begin(), outcome_.best.end(),
@@ -378,6 +383,7 @@ class Screener {
   struct Candidate {
     ParallelPlan plan;
     double seconds = 0;
+    double bound = 0;
   };
 
   const ParallelProblem& problem_;
@@ -388,6 +394,7 @@ class Screener {
   int64_t devices_per_node_;
   std::vector<Stage> stages_;
   std::vector<Candidate> best_;
+  double pruned_bound_ = std::numeric_limits<double>::infinity();
   ScreenOutcome outcome_;
 };
 
@@ -411,6 +418,12 @@ ScreenSpace ScreenSpace::all(const Transformer& model, int64_t devices, int64_t 
   using enum PipelineSchedule;
   space.schedules = {kGPipe, k1F1B, kInterleaved, kZb1p, kZb2p, kZbV};
   return space;
+}
+
+bool ScreenOutcome::proves_best() const {
+  if (interrupted || best.empty()) return false;
+  const auto* report = std::get_if<Report>(&best.front().run.outcome);
+  return report != nullptr && (!pruned_bound || report->iteration_time <= *pruned_bound);
 }
 
 ScreenOutcome screen(const ParallelProblem& problem, const ScreenSpace& space, size_t best_count,

@@ -12,14 +12,17 @@
 // micro-batches as the schedule holds. The same layer prices serve all plans that differ in
 // schedule, chunks and sharding alone.
 //
-// Bound. No plan is faster than m times its slowest stage, and that is no faster than m times the
-// mean of its stages. A plan whose bound is not below the k-th best time so far cannot be among the
-// best k in closed form: it is counted as pruned and costs no more. O(1) per plan but for the
-// stages.
+// Bound. A stage runs its kernels and the exchanges that they wait for one after the other, so an
+// iteration, simulated or in closed form, takes at least m t_i on every stage, hence m times their
+// mean, and the overhead of a step. A plan whose bound is not below the k-th best closed form so
+// far is counted as pruned and costs no more. What this proves: no pruned plan is among the best k
+// in closed form, and none takes less than `pruned_bound` when simulated; where the best simulated
+// time is not above it, nothing better was pruned. O(1) per plan but for the stages.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "sim/parallel/simulate_parallel.h"
@@ -48,6 +51,7 @@ struct ScreenSpace {
 struct ScreenEntry {
   ParallelPlan plan;
   Duration analytic;
+  Duration bound;   // no simulation of the plan takes less
   ParallelRun run;  // simulated event by event; its outcome may be that it does not fit
 };
 
@@ -55,9 +59,13 @@ struct ScreenOutcome {
   uint64_t configurations = 0;  // plans that fit the devices and the model
   uint64_t feasible = 0;        // of those evaluated, the ones that fit in memory
   uint64_t evaluated = 0;
-  uint64_t pruned = 0;  // by their bound
+  uint64_t pruned = 0;                   // by their bound
+  std::optional<Duration> pruned_bound;  // the least of these; absent: none was pruned
   bool interrupted = false;
   std::vector<ScreenEntry> best;  // in the order of their simulated times
+
+  // Whether no pruned plan can be faster than the best one when both are simulated.
+  bool proves_best() const;
 };
 
 // `keep_going` is asked now and then; after it has said no the outcome counts as interrupted.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "sim/parallel/test_parallel.h"
 
 namespace soapbox::strategies {
@@ -32,6 +34,33 @@ TEST(Screen, PruningLosesNothing) {
   for (const ScreenEntry& entry : few.best) kept.push_back(entry.analytic);
   std::sort(kept.begin(), kept.end());
   for (size_t i = 0; i < kept.size(); ++i) EXPECT_EQ(kept[i], times[i]);
+}
+
+// The bound by which plans are pruned, against every simulation of a space.
+TEST(Screen, NoSimulationTakesLessThanItsBound) {
+  for (const int64_t blocks : {2, 3}) {
+    const TestMachine machine(8, 4);
+    const Transformer model = small_gpt(blocks);
+    const ScreenOutcome all = screen_all(machine, model, 100000);
+    EXPECT_EQ(all.pruned, 0u);
+    Duration fastest(std::numeric_limits<int64_t>::max());
+    size_t runs = 0;
+    for (const ScreenEntry& entry : all.best) {
+      const auto* report = std::get_if<Report>(&entry.run.outcome);
+      if (report == nullptr) continue;
+      // Sums of doubles are good to a few picoseconds.
+      EXPECT_GE(report->iteration_time.seconds(), entry.bound.seconds() * (1 - 1e-9));
+      fastest = std::min(fastest, report->iteration_time);
+      ++runs;
+    }
+    EXPECT_GT(runs, 100u);
+    // So what a screening proves about the plans that it pruned is true.
+    const ScreenOutcome few = screen_all(machine, model, 10);
+    ASSERT_TRUE(few.pruned_bound.has_value());
+    const Duration best = std::get<Report>(few.best.front().run.outcome).iteration_time;
+    EXPECT_EQ(few.proves_best(), best <= *few.pruned_bound);
+    EXPECT_GE(best, fastest);
+  }
 }
 
 // The closed form against the simulation, where there are as many micro-batches as the formulas of

@@ -202,6 +202,9 @@ std::string render(const ParallelProblem& problem, const strategies::ScreenOutco
   record.add("feasible", outcome.feasible);
   record.add("evaluated", outcome.evaluated);
   record.add("pruned", outcome.pruned);
+  record.add("pruned_bound_s", outcome.pruned_bound ? results::Cell(outcome.pruned_bound->seconds())
+                                                    : results::Cell());
+  record.add("nothing_better_pruned", outcome.proves_best());
   record.add("interrupted", outcome.interrupted);
   if (format == results::Format::kTable) {
     return record.render(format) + "\n" + results::render(best, format);
@@ -261,7 +264,9 @@ CommandRow screen_command() {
   syntax.details =
       "Degrees, --micro-batch, --zero, --schedule, --recompute and --sequence-parallel take sets:\n"
       "8, 1,2,4 or 1-8. What is not given takes every value that the devices and the model allow.\n"
-      "A plan whose lower bound is not below the K-th best time is pruned.";
+      "A plan whose lower bound is not below the K-th best time is pruned; nothing_better_pruned "
+      "says\n"
+      "whether that bound proves that none of these is faster than the best one when simulated.";
   return {"screen", "Ranks every Megatron-style plan in closed form, and simulates the best.",
           std::move(syntax), run};
 }

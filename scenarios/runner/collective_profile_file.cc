@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "scenarios/runner/text_file.h"
 #include "scenarios/runner/toml_file.h"
 #include "sim/base/str.h"
 #include "sim/collective/collective.h"
@@ -95,38 +96,53 @@ Result<CollectiveProfile> read_collective_profile(const std::string& path) {
   return profile;
 }
 
-Result<std::vector<CollectiveProfile>> read_collective_profiles(const ScenarioFolder& scenarios) {
-  std::vector<CollectiveProfile> profiles;
-  std::set<std::string> known;
+namespace {
+
+// Whether a profile may be of this hardware: its file names it. Reading the files of other devices
+// took longer than simulating a plan.
+Result<bool> mentions(const std::string& path, const std::string& hardware) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  return text->find(str_cat("\"", hardware, "\"")) != std::string::npos;
+}
+
+}  // namespace
+
+Result<std::optional<CollectiveProfile>> find_collective_profile(const ScenarioFolder& scenarios,
+                                                                 const std::string& hardware) {
+  std::optional<CollectiveProfile> found;
   for (const std::string& name : scenarios.names(kCollectiveProfileFiles)) {
     const Result<std::string> path = scenarios.path(kCollectiveProfileFiles, name);
     if (!path) return path.error();
+    const Result<bool> mentioned = mentions(*path, hardware);
+    if (!mentioned) return mentioned.error();
+    if (!*mentioned) continue;
     Result<CollectiveProfile> profile = read_collective_profile(*path);
     if (!profile) return profile.error();
-    for (const std::string& hardware : profile->hardware) {
-      if (!known.insert(hardware).second) {
-        return bad_input(str_cat("a second profile of hardware '", hardware, "'"), {*path, 0, 0});
-      }
+    if (std::ranges::find(profile->hardware, hardware) == profile->hardware.end()) continue;
+    if (found) {
+      return bad_input(str_cat("a second profile of hardware '", hardware, "'"), {*path, 0, 0});
     }
-    profiles.push_back(*std::move(profile));
+    found = *std::move(profile);
   }
-  return profiles;
+  return found;
 }
 
 Result<GroupCosts> load_group_costs(const ScenarioFolder& scenarios, const Cluster& cluster) {
-  const auto profiles = read_collective_profiles(scenarios);
-  if (!profiles) return profiles.error();
   Fabric fabric = survey_fabric(cluster);
-  for (const CollectiveProfile& profile : *profiles) {
-    const auto covers = [&](const Hardware& hardware) {
-      return std::find(profile.hardware.begin(), profile.hardware.end(), hardware.name) !=
-             profile.hardware.end();
-    };
-    if (!std::all_of(cluster.hardware().begin(), cluster.hardware().end(), covers)) continue;
-    if (is_nvlink(fabric)) return GroupCosts::make(std::move(fabric), profile);
-  }
   const bool nvlink = is_nvlink(fabric);
-  return GroupCosts::make(std::move(fabric), public_constants(nvlink));
+  if (!nvlink) return GroupCosts::make(std::move(fabric), public_constants(nvlink));
+  const auto profile = find_collective_profile(scenarios, cluster.hardware()[HardwareId(0)].name);
+  if (!profile) return profile.error();
+  const auto covers = [&](const Hardware& hardware) {
+    const std::vector<std::string>& known = (*profile)->hardware;
+    return std::find(known.begin(), known.end(), hardware.name) != known.end();
+  };
+  const auto& kinds = cluster.hardware();
+  if (!*profile || !std::all_of(kinds.begin(), kinds.end(), covers)) {
+    return GroupCosts::make(std::move(fabric), public_constants(nvlink));
+  }
+  return GroupCosts::make(std::move(fabric), **profile);
 }
 
 }  // namespace soapbox::runner

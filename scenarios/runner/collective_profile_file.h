@@ -2,8 +2,8 @@
 // README of that folder describes the files.
 #pragma once
 
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "scenarios/runner/scenario_files.h"
 #include "sim/base/result.h"
@@ -14,8 +14,9 @@ namespace soapbox::runner {
 
 Result<CollectiveProfile> read_collective_profile(const std::string& path);
 
-// All of them, by name. Two for one hardware are an error.
-Result<std::vector<CollectiveProfile>> read_collective_profiles(const ScenarioFolder& scenarios);
+// The one of this hardware, if there is one; two are an error. Files of others are not read.
+Result<std::optional<CollectiveProfile>> find_collective_profile(const ScenarioFolder& scenarios,
+                                                                 const std::string& hardware);
 
 // With the profile of the cluster's devices, where they are all of its kinds and joined by NVLink;
 // without one otherwise.

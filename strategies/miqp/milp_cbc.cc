@@ -1,9 +1,14 @@
-// The mixed integer linear program solved by Cbc, through its C interface.
+// The mixed integer linear program solved by Cbc, through its C interface. The library comes with
+// fifteen others, whose loading would cost every command more than most of them take: it is opened
+// when it is first needed.
 #include <Cbc_C_Interface.h>
+#include <dlfcn.h>
 
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
+#include <type_traits>
 
 #include "sim/base/str.h"
 #include "strategies/miqp/explain.h"
@@ -13,7 +18,58 @@
 namespace soapbox::miqp {
 namespace {
 
-void load(Cbc_Model* cbc, const MilpModel& model) {
+struct CbcLibrary {
+  decltype(&::Cbc_deleteModel) deleteModel = nullptr;
+  decltype(&::Cbc_getBestPossibleObjValue) getBestPossibleObjValue = nullptr;
+  decltype(&::Cbc_getColSolution) getColSolution = nullptr;
+  decltype(&::Cbc_getNodeCount) getNodeCount = nullptr;
+  decltype(&::Cbc_getObjValue) getObjValue = nullptr;
+  decltype(&::Cbc_isProvenInfeasible) isProvenInfeasible = nullptr;
+  decltype(&::Cbc_isProvenOptimal) isProvenOptimal = nullptr;
+  decltype(&::Cbc_loadProblem) loadProblem = nullptr;
+  decltype(&::Cbc_newModel) newModel = nullptr;
+  decltype(&::Cbc_numberSavedSolutions) numberSavedSolutions = nullptr;
+  decltype(&::Cbc_setAllowableFractionGap) setAllowableFractionGap = nullptr;
+  decltype(&::Cbc_setAllowableGap) setAllowableGap = nullptr;
+  decltype(&::Cbc_setCutoff) setCutoff = nullptr;
+  decltype(&::Cbc_setInteger) setInteger = nullptr;
+  decltype(&::Cbc_setLogLevel) setLogLevel = nullptr;
+  decltype(&::Cbc_setMaximumSeconds) setMaximumSeconds = nullptr;
+  decltype(&::Cbc_solve) solve = nullptr;
+};
+
+// Nothing where the library or one of the functions is missing.
+std::optional<CbcLibrary> open_cbc() {
+  void* const library = dlopen(SOAPBOX_CBC_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return std::nullopt;
+  CbcLibrary cbc;
+  bool complete = true;
+  const auto bind = [&](auto& function, const char* name) {
+    function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(library, name));
+    complete = complete && function != nullptr;
+  };
+  bind(cbc.deleteModel, "Cbc_deleteModel");
+  bind(cbc.getBestPossibleObjValue, "Cbc_getBestPossibleObjValue");
+  bind(cbc.getColSolution, "Cbc_getColSolution");
+  bind(cbc.getNodeCount, "Cbc_getNodeCount");
+  bind(cbc.getObjValue, "Cbc_getObjValue");
+  bind(cbc.isProvenInfeasible, "Cbc_isProvenInfeasible");
+  bind(cbc.isProvenOptimal, "Cbc_isProvenOptimal");
+  bind(cbc.loadProblem, "Cbc_loadProblem");
+  bind(cbc.newModel, "Cbc_newModel");
+  bind(cbc.numberSavedSolutions, "Cbc_numberSavedSolutions");
+  bind(cbc.setAllowableFractionGap, "Cbc_setAllowableFractionGap");
+  bind(cbc.setAllowableGap, "Cbc_setAllowableGap");
+  bind(cbc.setCutoff, "Cbc_setCutoff");
+  bind(cbc.setInteger, "Cbc_setInteger");
+  bind(cbc.setLogLevel, "Cbc_setLogLevel");
+  bind(cbc.setMaximumSeconds, "Cbc_setMaximumSeconds");
+  bind(cbc.solve, "Cbc_solve");
+  if (!complete) return std::nullopt;
+  return cbc;
+}
+
+void load(const CbcLibrary& library, Cbc_Model* cbc, const MilpModel& model) {
   const size_t columns = model.columns.size();
   std::vector<std::vector<std::pair<int, double>>> by_column(columns);
   std::vector<double> row_lower;
@@ -40,20 +96,22 @@ void load(Cbc_Model* cbc, const MilpModel& model) {
     upper.push_back(std::min(model.columns[c].upper, 1e50));
     cost.push_back(model.columns[c].cost);
   }
-  Cbc_loadProblem(cbc, static_cast<int>(columns), static_cast<int>(model.rows.size()), start.data(),
-                  index.data(), value.data(), lower.data(), upper.data(), cost.data(),
-                  row_lower.data(), row_upper.data());
+  library.loadProblem(cbc, static_cast<int>(columns), static_cast<int>(model.rows.size()),
+                      start.data(), index.data(), value.data(), lower.data(), upper.data(),
+                      cost.data(), row_lower.data(), row_upper.data());
   for (size_t c = 0; c < columns; ++c) {
-    if (model.columns[c].is_integer) Cbc_setInteger(cbc, static_cast<int>(c));
+    if (model.columns[c].is_integer) library.setInteger(cbc, static_cast<int>(c));
   }
 }
 
 // Takes Cbc's answer only as far as the integers confirm it.
-void confirm(const Instance& in, const MilpModel& model, Cbc_Model* cbc, Solution& solution) {
-  const bool claims_optimal = Cbc_isProvenOptimal(cbc) != 0;
-  const double* const values = Cbc_getColSolution(cbc);
-  const std::optional<Assignment> plan =
-      values && Cbc_numberSavedSolutions(cbc) > 0 ? read_choices(in, model, values) : std::nullopt;
+void confirm(const CbcLibrary& library, const Instance& in, const MilpModel& model, Cbc_Model* cbc,
+             Solution& solution) {
+  const bool claims_optimal = library.isProvenOptimal(cbc) != 0;
+  const double* const values = library.getColSolution(cbc);
+  const std::optional<Assignment> plan = values && library.numberSavedSolutions(cbc) > 0
+                                             ? read_choices(in, model, values)
+                                             : std::nullopt;
   if (!plan) {
     solution.reason = "Cbc gave no plan";
     return;
@@ -65,8 +123,8 @@ void confirm(const Instance& in, const MilpModel& model, Cbc_Model* cbc, Solutio
   }
   solution.plan = plan;
   solution.objective = cost->objective;
-  const double claimed = Cbc_getObjValue(cbc) / model.time_scale;
-  const double bound = Cbc_getBestPossibleObjValue(cbc) / model.time_scale;
+  const double claimed = library.getObjValue(cbc) / model.time_scale;
+  const double bound = library.getBestPossibleObjValue(cbc) / model.time_scale;
   const auto exact = static_cast<double>(cost->objective);
   // Cbc's numbers are good to about 1e-6 of the objective.
   const double tolerance = 1e-6 * std::max(exact, 1.0);
@@ -82,7 +140,7 @@ void confirm(const Instance& in, const MilpModel& model, Cbc_Model* cbc, Solutio
 }  // namespace
 
 bool has_milp_solver() {
-  return true;
+  return open_cbc().has_value();
 }
 
 Solution solve_milp_form(const Instance& in, const SolveOptions& options, MilpForm form,
@@ -108,24 +166,31 @@ Solution solve_milp_form(const Instance& in, const SolveOptions& options, MilpFo
     solution.reason = explain();
     return solution;
   }
-  const std::unique_ptr<Cbc_Model, decltype(&Cbc_deleteModel)> cbc(Cbc_newModel(),
-                                                                   &Cbc_deleteModel);
-  load(cbc.get(), model);
-  Cbc_setLogLevel(cbc.get(), 0);
-  Cbc_setAllowableGap(cbc.get(), 0);
-  Cbc_setAllowableFractionGap(cbc.get(), 0);
-  if (options.time_limit_s < 1e9) Cbc_setMaximumSeconds(cbc.get(), options.time_limit_s);
-  if (pruning.cutoff != kNoObjective) {
-    Cbc_setCutoff(cbc.get(), static_cast<double>(pruning.cutoff) * model.time_scale);
+  const std::optional<CbcLibrary> opened = open_cbc();
+  if (!opened) {
+    solution.reason =
+        str_cat("cannot load ", SOAPBOX_CBC_LIBRARY, " (Debian package coinor-libcbc3)");
+    return solution;
   }
-  Cbc_solve(cbc.get());
-  solution.nodes = static_cast<uint64_t>(std::max(Cbc_getNodeCount(cbc.get()), 0));
-  if (Cbc_isProvenInfeasible(cbc.get())) {
+  const CbcLibrary& library = *opened;
+  const std::unique_ptr<Cbc_Model, decltype(library.deleteModel)> cbc(library.newModel(),
+                                                                      library.deleteModel);
+  load(library, cbc.get(), model);
+  library.setLogLevel(cbc.get(), 0);
+  library.setAllowableGap(cbc.get(), 0);
+  library.setAllowableFractionGap(cbc.get(), 0);
+  if (options.time_limit_s < 1e9) library.setMaximumSeconds(cbc.get(), options.time_limit_s);
+  if (pruning.cutoff != kNoObjective) {
+    library.setCutoff(cbc.get(), static_cast<double>(pruning.cutoff) * model.time_scale);
+  }
+  library.solve(cbc.get());
+  solution.nodes = static_cast<uint64_t>(std::max(library.getNodeCount(cbc.get()), 0));
+  if (library.isProvenInfeasible(cbc.get())) {
     solution.status = SolveStatus::kInfeasible;
     solution.bound = kNoObjective;
     solution.reason = explain();
   } else {
-    confirm(in, model, cbc.get(), solution);
+    confirm(library, in, model, cbc.get(), solution);
   }
   solution.cpu_s = solution.search_cpu_s = stopwatch.elapsed_s();
   return solution;
