@@ -1,51 +1,97 @@
 #!/usr/bin/env python3
-"""Prints the table of planners in strategies/uniap/README.md: every planner on UniAP's evaluation.
+"""Prints the tables of planners in strategies/uniap/README.md: every planner on UniAP's evaluation.
 
 usage: planner_table.py SOAPBOX
-Batches are those recalled of the paper (see the README). Simulated samples per second; CPU seconds
-are of tables and search together.
+Runs `soapbox race uniap` into a database of its own and reads its `plannings`. Simulated, analytic
+and published figures have tables or columns of their own. CPU seconds are of tables and search
+together, the least of three races.
 """
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-CASES = [("env_a", "bert_huge", 32), ("env_a", "t5_large", 16), ("env_a", "vit_huge", 128),
-         ("env_a", "swin_huge", 128), ("env_b", "bert_huge", 16), ("env_b", "t5_large", 8),
-         ("env_b", "vit_huge", 64), ("env_b", "swin_huge", 32), ("env_c", "llama_7b", 8),
-         ("env_c", "llama_13b", 4), ("env_d", "bert_huge", 32), ("env_e", "bert_huge", 64)]
-METHODS = ["miqp", "galvatron", "alpa", "megatron", "intra_only", "inter_only"]
-
-
-def search(program, cluster, model, batch, method):
-    words = [program, "search", "--method", method, "--model", model, "--cluster", cluster,
-             "--global-batch", str(batch), "--format", "json"]
-    ran = subprocess.run(words, capture_output=True, text=True, check=False)
-    if ran.returncode not in (0, 3):
-        sys.exit(ran.stderr)
-    return json.loads(ran.stdout)
+CLUSTERS = ["env_a", "env_b", "env_c", "env_d", "env_e"]
+MODELS = ["bert_huge", "t5_large", "vit_huge", "swin_huge", "llama_7b", "llama_13b"]
+COLUMNS = [("miqp", "own"), ("alpa", "own"), ("galvatron", "own"), ("miqp", "soapbox"),
+           ("alpa", "soapbox"), ("galvatron", "soapbox"), ("megatron", "soapbox"),
+           ("intra_only", "soapbox"), ("inter_only", "soapbox")]
+RACES = 3
 
 
-def cell(row):
-    if row["samples_per_s"] is None:
-        return row["failure"]
-    return f"{row['samples_per_s']:.2f}"
+def run(words, folder):
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    return done.stdout
+
+
+def race(program):
+    with tempfile.TemporaryDirectory() as folder:
+        run([program, "race", "uniap", "--jobs", "1", "--db", "uniap.db"], folder)
+        rows = json.loads(run([program, "export", "plannings", "--db", "uniap.db", "--format",
+                               "json"], folder))
+    return {(r["cluster"], r["model"], r["method"], r["cost_model"]): r for r in rows}
+
+
+def cpu_s(row):
+    return row["table_cpu_s"] + row["search_cpu_s"]
+
+
+def print_table(heads, rows):
+    print("|", " | ".join(heads), "|")
+    print("|---" * len(heads) + "|")
+    for row in rows:
+        print("|", " | ".join(row), "|")
+    print()
+
+
+def throughput(row):
+    if row["simulated_s"] is None:
+        return "does not run" if row["objective_s"] is not None else "no plan"
+    return f"{row['batch'] / row['simulated_s']:.2f}"
 
 
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    heads = ["cluster", "model", "batch"] + METHODS + ["plan", "CPU s", "objective/simulated"]
-    print("|", " | ".join(heads), "|")
-    print("|---" * len(heads) + "|")
-    for cluster, model, batch in CASES:
-        rows = [search(sys.argv[1], cluster, model, batch, method) for method in METHODS]
-        best = rows[0]
-        cells = [cluster, model, str(batch)] + [cell(row) for row in rows]
-        if best["samples_per_s"] is not None:
-            cells += [f"pp{best['pp']} c{best['microbatches']}",
-                      f"{best['table_cpu_s'] + best['search_cpu_s']:.3f}",
-                      f"{best['objective_s'] / best['iteration_time_s']:.3f}"]
-        print("|", " | ".join(cells), "|", flush=True)
+    program = str(Path(sys.argv[1]).resolve())
+    races = [race(program) for _ in range(RACES)]
+    found = races[0]
+    cases = [(c, m) for c in CLUSTERS for m in MODELS if (c, m, "miqp", "soapbox") in found]
+
+    def least(case, planner):
+        return min(cpu_s(rows[case + planner]) for rows in races)
+
+    print("Simulated samples per second:\n")
+    names = [f"{method}, {model}" for method, model in COLUMNS]
+    print_table(["cluster", "model", "batch"] + names,
+                [list(case) + [str(found[case + COLUMNS[0]]["batch"])] +
+                 [throughput(found[case + column]) for column in COLUMNS] for case in cases])
+    print("Analytic: the exact search's plan, CPU seconds, and those of the rivals:\n")
+    rows = []
+    for case in cases:
+        best = found[case + ("miqp", "soapbox")]
+        times = [least(case, planner) for planner in
+                 [("miqp", "soapbox"), ("alpa", "soapbox"), ("galvatron", "soapbox"),
+                  ("galvatron", "own")]]
+        rows.append(list(case) + [f"pp{best['pp']} c{best['microbatches']}",
+                                  f"{best['objective_s']:.4f}", str(bool(best["proven"]))] +
+                    [f"{t:.4f}" for t in times] + [f"{t / times[0]:.0f}" for t in times[1:]])
+    print_table(["cluster", "model", "plan", "objective s", "proven", "miqp CPU s", "alpa",
+                 "galvatron", "galvatron, own", "alpa / miqp", "galvatron / miqp",
+                 "galvatron, own / miqp"], rows)
+    print("Oracle: the exact search's choice against all candidates, simulated:\n")
+    rows = []
+    for case in cases:
+        best = found[case + ("miqp", "soapbox")]
+        rows.append(list(case) + [str(best["candidates"]), f"{100 * best['oracle_gap']:.2f} %",
+                                  f"{best['spearman']:.3f}", f"{best['kendall']:.3f}",
+                                  f"{100 * best['grid_infeasible']:.0f} %",
+                                  f"{best['grid_spread']:.1f}"])
+    print_table(["cluster", "model", "candidates", "oracle gap", "Spearman", "Kendall",
+                 "by hand, infeasible", "by hand, slowest / fastest"], rows)
 
 
 if __name__ == "__main__":
