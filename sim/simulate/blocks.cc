@@ -35,8 +35,8 @@ class Meetings {
       Along& along = dims_[d];
       along.degree = static_cast<uint32_t>(degree);
       if (d >= producer.output_rank) {
-        along.rows.resize(1);
-        for (uint32_t i = 0; i < along.degree; ++i) along.rows[0].push_back({i, 1});
+        for (uint32_t i = 0; i < along.degree; ++i) along.met.push_back({i, 1});
+        along.end_row();
         continue;
       }
       const AxisMap& axis = input.axes[d];
@@ -51,12 +51,11 @@ class Meetings {
           piece[axis.dim] = {row * width, (row + 1) * width};
         }
         const Range read = axis.apply(piece, producer.dims[d].size);
-        std::vector<Meeting>& met = along.rows.emplace_back();
-        if (read.extent() == 0) continue;
-        for (int64_t i = read.lo / extent; i <= (read.hi - 1) / extent; ++i) {
-          met.push_back({static_cast<uint32_t>(i),
-                         std::min(read.hi, (i + 1) * extent) - std::max(read.lo, i * extent)});
+        for (int64_t i = read.lo / extent; read.lo < read.hi && i * extent < read.hi; ++i) {
+          along.met.push_back({static_cast<uint32_t>(i), std::min(read.hi, (i + 1) * extent) -
+                                                             std::max(read.lo, i * extent)});
         }
+        along.end_row();
       }
     }
   }
@@ -71,8 +70,8 @@ class Meetings {
     }
     met_.assign(1, {0, 1});
     for (const Along& along : dims_) {
-      const std::vector<Meeting>& row =
-          along.rows[along.consumer_dim == kNoDim ? 0 : at[along.consumer_dim]];
+      const std::span<const Meeting> row =
+          along.row(along.consumer_dim == kNoDim ? 0 : at[along.consumer_dim]);
       if (row.size() == 1) {
         for (Meeting& meeting : met_) {
           meeting.piece = meeting.piece * along.degree + row[0].piece;
@@ -97,7 +96,13 @@ class Meetings {
   struct Along {
     uint32_t degree = 1;
     size_t consumer_dim = kNoDim;
-    std::vector<std::vector<Meeting>> rows;  // by the consumer piece's index along consumer_dim
+    std::vector<Meeting> met;  // in rows by the consumer piece's index along consumer_dim
+    std::vector<size_t> begin = {0};
+
+    void end_row() { begin.push_back(met.size()); }
+    std::span<const Meeting> row(size_t i) const {
+      return {met.data() + begin[i], met.data() + begin[i + 1]};
+    }
   };
   const OpConfig& consumer_config_;
   std::vector<Along> dims_;
@@ -152,14 +157,22 @@ OpBlock make_op_block(const Operator& op, const OpConfig& config, const Cluster&
   return block;
 }
 
-EdgeBlock make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& producer_config,
-                          const OpConfig& consumer_config, const Cluster& cluster,
-                          const Costs& costs) {
+EdgeBlock make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& producer,
+                          const OpConfig& consumer, const Cluster& cluster, const Costs& costs) {
   EdgeBlock block;
+  make_edge_block(graph, edge, producer, consumer, cluster, costs, block);
+  return block;
+}
+
+void make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& producer_config,
+                     const OpConfig& consumer_config, const Cluster& cluster, const Costs& costs,
+                     EdgeBlock& block) {
+  block.pairs.clear();
+  block.sums.clear();
   const Operator& producer = graph.op(graph.edge(edge).producer);
   const Operator& consumer = graph.op(graph.edge(edge).consumer);
   const Input& input = consumer.inputs[graph.edge(edge).input];
-  if (producer.kind == OpKind::kInput) return block;  // samples are loaded where they are needed
+  if (producer.kind == OpKind::kInput) return;  // samples are loaded where they are needed
   const int64_t element_bytes = size_bytes(producer.type);
   std::vector<int64_t> received(producer_config.task_count(), 0);  // gradient elements per piece
   Meetings meetings(producer, producer_config, consumer, consumer_config, input);
@@ -172,7 +185,7 @@ EdgeBlock make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& pro
       block.pairs.push_back({p, q, Bytes(volume * element_bytes), local});
     }
   }
-  if (!has_backward(producer)) return block;
+  if (!has_backward(producer)) return;
   const int64_t own = output_volume(producer, producer_config);
   for (uint32_t p = 0; p < received.size(); ++p) {
     if (received[p] <= own) continue;
@@ -180,7 +193,40 @@ EdgeBlock make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& pro
     const Bytes overlap((received[p] - own) * element_bytes);
     block.sums.push_back({p, slowed(costs.sum(overlap, 2, device.hardware), device)});
   }
-  return block;
+}
+
+namespace {
+
+bool equal_sizes(const std::vector<Dim>& a, const std::vector<Dim>& b) {
+  return std::ranges::equal(a, b, {}, &Dim::size, &Dim::size);
+}
+
+// All that make_edge_block() and its callers read of an edge beside the configurations.
+bool equal_shapes(const OpGraph& graph, const Edge& a, const Edge& b) {
+  const Operator& from_a = graph.op(a.producer);
+  const Operator& from_b = graph.op(b.producer);
+  const Operator& to_a = graph.op(a.consumer);
+  const Operator& to_b = graph.op(b.consumer);
+  return from_a.kind == from_b.kind && from_a.type == from_b.type &&
+         from_a.output_rank == from_b.output_rank && equal_sizes(from_a.dims, from_b.dims) &&
+         equal_sizes(to_a.dims, to_b.dims) && has_backward(from_a) == has_backward(from_b) &&
+         has_backward(to_a) == has_backward(to_b) &&
+         to_a.inputs[a.input].axes == to_b.inputs[b.input].axes;
+}
+
+}  // namespace
+
+IdVector<EdgeId, uint32_t> edge_shapes(const OpGraph& graph) {
+  IdVector<EdgeId, uint32_t> shapes;
+  std::vector<EdgeId> first;  // edge of each shape
+  for (const EdgeId edge : graph.edges().ids()) {
+    uint32_t shape = 0;
+    while (shape < first.size() && !equal_shapes(graph, graph.edge(edge), graph.edge(first[shape])))
+      ++shape;
+    if (shape == first.size()) first.push_back(edge);
+    shapes.push_back(shape);
+  }
+  return shapes;
 }
 
 }  // namespace soapbox

@@ -68,5 +68,13 @@ OpBlock make_op_block(const Operator& op, const OpConfig& config, const Cluster&
                       const Costs& costs);
 EdgeBlock make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& producer,
                           const OpConfig& consumer, const Cluster& cluster, const Costs& costs);
+// The same, in the memory of an earlier block.
+void make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& producer,
+                     const OpConfig& consumer, const Cluster& cluster, const Costs& costs,
+                     EdgeBlock& block);
+
+// A number for each edge: edges of one number have equal blocks and sends wherever both ends have
+// equal configurations. The steps of an unrolled layer share theirs.
+IdVector<EdgeId, uint32_t> edge_shapes(const OpGraph& graph);
 
 }  // namespace soapbox

@@ -22,7 +22,8 @@ DeltaSimulation::DeltaSimulation(const Problem& problem)
       transfers_(problem.cluster),
       engine_(problem.model.graph, problem.cluster),
       bounds_(problem.model.graph, problem.cluster),
-      demands_(problem.cluster) {}
+      demands_(problem.cluster),
+      edge_shapes_(edge_shapes(problem.model.graph)) {}
 
 // Operators whose configuration changed, and every edge and weight that they touch.
 void DeltaSimulation::touch(std::span<const OpId> changed) {
@@ -40,54 +41,111 @@ void DeltaSimulation::touch(std::span<const OpId> changed) {
   make_unique(touched_weights_);
 }
 
-void DeltaSimulation::make_parts(const Plan& plan) {
-  const OpGraph& graph = problem_.model.graph;
+void DeltaSimulation::make_ops(const Plan& plan) {
   const auto& [model, cluster, costs, options] = problem_;
   op_parts_.clear();
-  edge_parts_.clear();
-  weight_parts_.clear();
   for (const OpId op : touched_ops_) {
     OpPart& part = op_parts_.emplace_back();
-    part.block = make_op_block(graph.op(op), plan.ops[op], cluster, costs);
+    part.block = make_op_block(model.graph.op(op), plan.ops[op], cluster, costs);
     part.profile = make_op_profile(part.block, plan.ops[op], demands_);
   }
-  for (const EdgeId id : touched_edges_) {
-    const auto& [producer, consumer, input] = graph.edge(id);
-    EdgePart& part = edge_parts_.emplace_back();
-    part.block = make_edge_block(graph, id, plan.ops[producer], plan.ops[consumer], cluster, costs);
-    const bool backward = has_backward(graph.op(producer)) && has_backward(graph.op(consumer));
-    part.sends =
-        sender_.make(part.block, plan.ops[producer], plan.ops[consumer], backward, transfers_);
-    part.profile = make_edge_profile(part.block, part.sends, plan.ops[producer], demands_);
+}
+
+DeltaSimulation::EdgePart DeltaSimulation::make_edge(EdgeId edge, const Plan& plan) {
+  const auto& [model, cluster, costs, options] = problem_;
+  const auto& [from, to, input] = model.graph.edge(edge);
+  const OpConfig& producer = plan.ops[from];
+  const OpConfig& consumer = plan.ops[to];
+  make_edge_block(model.graph, edge, producer, consumer, cluster, costs, edge_block_);
+  const bool backward = has_backward(model.graph.op(from)) && has_backward(model.graph.op(to));
+  EdgePart part;
+  part.sends = sender_.make(edge_block_, producer, consumer, backward, transfers_);
+  part.profile = make_edge_profile(edge_block_, part.sends, producer, demands_);
+  part.block.sums = edge_block_.sums;
+  if (shares_links()) part.block.pairs = edge_block_.pairs;  // lower() reads them
+  return part;
+}
+
+void DeltaSimulation::make_edges(const Plan& plan) {
+  const OpGraph& graph = problem_.model.graph;
+  edge_parts_.clear();
+  part_of_shape_.assign(graph.edges().size(), UINT32_MAX);
+  for (uint32_t i = 0; i < touched_edges_.size(); ++i) {
+    const Edge& edge = graph.edge(touched_edges_[i]);
+    const uint32_t last = std::exchange(part_of_shape_[edge_shapes_[touched_edges_[i]]], i);
+    if (last != UINT32_MAX) {
+      const Edge& like = graph.edge(touched_edges_[last]);
+      if (plan.ops[edge.producer] == plan.ops[like.producer] &&
+          plan.ops[edge.consumer] == plan.ops[like.consumer]) {
+        edge_parts_.push_back(EdgePart(edge_parts_[last]));
+        continue;
+      }
+    }
+    edge_parts_.push_back(make_edge(touched_edges_[i], plan));
   }
+}
+
+void DeltaSimulation::make_weights(const Plan& plan) {
+  const auto& [model, cluster, costs, options] = problem_;
+  weight_parts_.clear();
   for (const WeightId weight : touched_weights_) {
     WeightPart& part = weight_parts_.emplace_back();
-    const std::span<const OpId> users = graph.users(weight);
-    part.block = make_sync_block(graph, weight, plan, cluster, costs, options.network);
+    const std::span<const OpId> users = model.graph.users(weight);
+    part.block = make_sync_block(model.graph, weight, plan, cluster, costs, options.network);
     part.sends = make_sync_sends(part.block, users, plan, cluster, transfers_);
     part.profile = make_sync_profile(part.block, part.sends, users.size(), demands_);
   }
 }
 
-// Between what is current and what is pending, either way.
-void DeltaSimulation::exchange_parts() {
+// What is current and what is pending change places, either way.
+void DeltaSimulation::exchange_ops() {
   for (size_t i = 0; i < touched_ops_.size(); ++i) {
     std::swap(blocks_.ops[touched_ops_[i]], op_parts_[i].block);
     std::swap(bounds_.ops[touched_ops_[i]], op_parts_[i].profile);
   }
+}
+
+void DeltaSimulation::exchange_profiles() {
+  for (size_t i = 0; i < touched_edges_.size(); ++i) {
+    std::swap(bounds_.edges[touched_edges_[i]], edge_parts_[i].profile);
+  }
+  for (size_t i = 0; i < touched_weights_.size(); ++i) {
+    std::swap(bounds_.weights[touched_weights_[i]], weight_parts_[i].profile);
+  }
+}
+
+void DeltaSimulation::exchange_edges_and_weights() {
+  exchange_profiles();
   for (size_t i = 0; i < touched_edges_.size(); ++i) {
     std::swap(blocks_.edges[touched_edges_[i]], edge_parts_[i].block);
     std::swap(sends_.edges[touched_edges_[i]], edge_parts_[i].sends);
-    std::swap(bounds_.edges[touched_edges_[i]], edge_parts_[i].profile);
   }
   for (size_t i = 0; i < touched_weights_.size(); ++i) {
     const WeightId weight = touched_weights_[i];
     serial_ = serial_ - blocks_.weights[weight].serial;
     std::swap(blocks_.weights[weight], weight_parts_[i].block);
     std::swap(sends_.weights[weight], weight_parts_[i].sends);
-    std::swap(bounds_.weights[weight], weight_parts_[i].profile);
     serial_ += blocks_.weights[weight].serial;
   }
+}
+
+bool DeltaSimulation::exceeds(Duration limit) {
+  if (limit < Duration()) return true;
+  const Duration enough = shares_links() ? Duration(INT64_MAX) : limit;
+  return rounded_down(bounds_.compute(enough).value, problem_.options.network) > limit;
+}
+
+// Whether the touched operators and all that is not touched take longer already, whatever the
+// touched edges and weights add. REQUIRES: the operators are exchanged.
+bool DeltaSimulation::ops_exceed(Duration limit) {
+  edge_parts_.assign(touched_edges_.size(), {});
+  weight_parts_.assign(touched_weights_.size(), {});
+  exchange_profiles();  // for profiles that ask for nothing and promise nothing
+  Duration serial = serial_;
+  for (const WeightId weight : touched_weights_) serial = serial - blocks_.weights[weight].serial;
+  const bool result = exceeds(limit - serial);
+  exchange_profiles();
+  return result;
 }
 
 Duration DeltaSimulation::reset(const Plan& plan) {
@@ -102,8 +160,12 @@ Duration DeltaSimulation::reset(const Plan& plan) {
   std::vector<OpId> all;
   for (const OpId op : graph.ops().ids()) all.push_back(op);
   touch(all);
-  make_parts(plan);
-  exchange_parts();
+  make_ops(plan);
+  exchange_ops();
+  make_edges(plan);
+  make_weights(plan);
+  exchange_edges_and_weights();
+  pending_ = Pending::kNothing;
   if (shares_links()) return run_flows(plan);
   return engine_.run(plan, blocks_, sends_) - SimTime() + serial_;
 }
@@ -111,15 +173,15 @@ Duration DeltaSimulation::reset(const Plan& plan) {
 std::optional<Duration> DeltaSimulation::propose(const Plan& plan, std::span<const OpId> changed,
                                                  std::optional<Duration> limit) {
   touch(changed);
-  make_parts(plan);
-  exchange_parts();
-  if (limit) {
-    const Duration left = *limit - serial_;
-    if (left < Duration()) return std::nullopt;
-    const Duration enough = shares_links() ? Duration(INT64_MAX) : left;
-    const Duration bound = bounds_.compute(enough).value;
-    if (rounded_down(bound, problem_.options.network) > left) return std::nullopt;
-  }
+  make_ops(plan);
+  exchange_ops();
+  pending_ = Pending::kOps;
+  if (limit && ops_exceed(*limit)) return std::nullopt;
+  make_edges(plan);
+  make_weights(plan);
+  exchange_edges_and_weights();
+  pending_ = Pending::kAll;
+  if (limit && exceeds(*limit - serial_)) return std::nullopt;
   if (shares_links()) {
     const Duration time = run_flows(plan);
     if (limit && time > *limit) return std::nullopt;
@@ -139,10 +201,14 @@ Duration DeltaSimulation::run_flows(const Plan& plan) {
   return timeline_.makespan - SimTime() + serial_;
 }
 
-void DeltaSimulation::accept() {}
+void DeltaSimulation::accept() {
+  pending_ = Pending::kNothing;
+}
 
 void DeltaSimulation::reject() {
-  exchange_parts();
+  if (pending_ != Pending::kNothing) exchange_ops();
+  if (pending_ == Pending::kAll) exchange_edges_and_weights();
+  pending_ = Pending::kNothing;
 }
 
 }  // namespace soapbox

@@ -1,13 +1,16 @@
 // Delta simulation of plans: keeps what a current plan was lowered to, and after a change of some
 // operators' configurations lowers only those operators, their edges and their weights again.
 //
-// Results equal simulate() to the picosecond, task by task. A proposal ends at the first of three
+// Results equal simulate() to the picosecond, task by task. A proposal ends at the first of four
 // steps that decides it:
-//   1  the lower bound of the changed plan (lower_bound.h) exceeds the limit: no event is
-//   simulated; 2  the simulation (plan_engine.h) exceeds it as soon as idle time and what must
-//   follow say so; 3  it runs to the end.
-// Changing one operator with p pieces whose edges have q pairs costs O(p + q) and the events.
-// Rejecting a proposal puts back what was exchanged; nothing is simulated.
+//   1  the lower bound (lower_bound.h) of the changed operators and all that is unchanged exceeds
+//      the limit: no transfer is even lowered
+//   2  the lower bound of the whole changed plan exceeds it: no event is simulated
+//   3  the simulation (plan_engine.h) exceeds it as soon as idle time and what must follow say so
+//   4  it runs to the end
+// Changing one operator with p pieces whose edges have q pairs costs O(p + q) and the events; edges
+// that are equal, as those of the steps of an unrolled layer, are lowered once. Rejecting a
+// proposal puts back what was exchanged; nothing is simulated.
 //
 // FlexFlow (SysML 2019, section 5.3) repairs the old timeline task by task instead. In training
 // iterations nearly every task after a change starts at another time, and to visit a task in place
@@ -66,11 +69,21 @@ class DeltaSimulation {
     SyncProfile profile;
   };
 
+  // What is pending: nothing, other operators, or other edges and weights as well.
+  enum class Pending : uint8_t { kNothing, kOps, kAll };
+
   bool shares_links() const { return problem_.options.network == NetworkModel::kFair; }
   Duration run_flows(const Plan& plan);
   void touch(std::span<const OpId> changed);
-  void make_parts(const Plan& plan);
-  void exchange_parts();
+  void make_ops(const Plan& plan);
+  void make_edges(const Plan& plan);
+  EdgePart make_edge(EdgeId edge, const Plan& plan);
+  void make_weights(const Plan& plan);
+  void exchange_ops();
+  void exchange_edges_and_weights();
+  void exchange_profiles();
+  bool ops_exceed(Duration limit);
+  bool exceeds(Duration limit);
 
   Problem problem_;
   TransferTable transfers_;
@@ -91,6 +104,11 @@ class DeltaSimulation {
   std::vector<OpPart> op_parts_;  // of the touched; with a change pending, the current plan's
   std::vector<EdgePart> edge_parts_;
   std::vector<WeightPart> weight_parts_;
+  Pending pending_ = Pending::kNothing;
+
+  IdVector<EdgeId, uint32_t> edge_shapes_;
+  std::vector<uint32_t> part_of_shape_;  // the last of edge_parts_ that has the shape
+  EdgeBlock edge_block_;                 // scratch
 };
 
 }  // namespace soapbox

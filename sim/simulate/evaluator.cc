@@ -18,32 +18,13 @@ Result<SimulationMode> parse_simulation_mode(std::string_view text) {
 }
 
 Evaluator::Evaluator(const Problem& problem, SimulationMode mode)
-    : problem_(problem),
-      mode_(mode),
-      transfers_(problem.cluster),
-      engine_(problem.model.graph, problem.cluster),
-      delta_(problem) {}
-
-Duration Evaluator::evaluate_fully() {
-  const auto& [model, cluster, costs, options] = problem_;
-  const PlanBlocks blocks =
-      make_plan_blocks(model.graph, cluster, costs, current_, options.network);
-  Duration serial;
-  for (const SyncBlock& block : blocks.weights) serial += block.serial;
-  if (options.network == NetworkModel::kFair) {
-    const Lowered lowered = lower(model, cluster, current_, options.network, blocks);
-    flow_engine_.run(lowered.graph, shared_network(cluster, options), timeline_);
-    return timeline_.makespan - SimTime() + serial;
-  }
-  const PlanSends sends = make_plan_sends(model.graph, current_, blocks, cluster, transfers_);
-  return engine_.run(current_, blocks, sends) - SimTime() + serial;
-}
+    : problem_(problem), mode_(mode), simulation_(problem) {}
 
 Duration Evaluator::reset(const Plan& plan) {
   SOAPBOX_CHECK(!pending_, "a proposal is pending");
   ++evaluations_;
   current_ = plan;
-  current_time_ = mode_ == SimulationMode::kFull ? evaluate_fully() : delta_.reset(plan);
+  current_time_ = simulation_.reset(plan);
   return current_time_;
 }
 
@@ -59,9 +40,9 @@ std::optional<Duration> Evaluator::evaluate(std::span<const ConfigChange> change
   }
   pending_ = true;
   if (mode_ == SimulationMode::kDelta) {
-    pending_time_ = delta_.propose(current_, changed, limit);
+    pending_time_ = simulation_.propose(current_, changed, limit);
   } else {
-    pending_time_ = evaluate_fully();
+    pending_time_ = simulation_.reset(current_);
     if (limit && *pending_time_ > *limit) pending_time_.reset();
   }
   return pending_time_;
@@ -79,13 +60,13 @@ void Evaluator::accept() {
   SOAPBOX_CHECK(pending_ && pending_time_, "no proposal to accept");
   pending_ = false;
   current_time_ = *pending_time_;
-  if (mode_ == SimulationMode::kDelta) delta_.accept();
+  if (mode_ == SimulationMode::kDelta) simulation_.accept();
 }
 
 void Evaluator::reject() {
   SOAPBOX_CHECK(pending_, "no proposal to reject");
   pending_ = false;
-  if (mode_ == SimulationMode::kDelta) delta_.reject();
+  if (mode_ == SimulationMode::kDelta) simulation_.reject();
   // Newest first, so that an operator named twice gets its first configuration back.
   for (size_t i = undo_.size(); i-- > 0;) current_.ops[undo_[i].op] = std::move(undo_[i].config);
 }

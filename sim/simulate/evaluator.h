@@ -50,17 +50,12 @@ class Evaluator {
   uint64_t evaluations() const { return evaluations_; }
 
  private:
-  Duration evaluate_fully();
   std::optional<Duration> evaluate(std::span<const ConfigChange> changes,
                                    std::optional<Duration> limit);
 
   Problem problem_;
   SimulationMode mode_;
-  TransferTable transfers_;
-  PlanEngine engine_;
-  FlowEngine flow_engine_;
-  Timeline timeline_;
-  DeltaSimulation delta_;
+  DeltaSimulation simulation_;
   Plan current_;
   Duration current_time_;
   std::vector<ConfigChange> undo_;  // the old configurations of the pending change

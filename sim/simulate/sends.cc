@@ -21,7 +21,7 @@ bool merge_if_from_all(std::vector<uint32_t>& arrivals, size_t senders) {
 SendRows EdgeSender::to_runs(size_t senders) {
   SendRows result;
   if (rows_.empty()) return result;
-  result.runs.start(senders);
+  runs_.start(senders);
   for (uint32_t sender = 0; sender < senders; ++sender) {
     SendRun run;
     for (const Send& send : rows_.of(sender)) {
@@ -31,12 +31,13 @@ SendRows EdgeSender::to_runs(size_t senders) {
         ++run.count;
         continue;
       }
-      if (run.count > 0) result.runs.append(run);
+      if (run.count > 0) runs_.append(run);
       run = {send.link, send.to, 1, send.duration};
     }
-    if (run.count > 0) result.runs.append(run);
-    result.runs.end_sender();
+    if (run.count > 0) runs_.append(run);
+    runs_.end_sender();
   }
+  result.runs = runs_;
   return result;
 }
 

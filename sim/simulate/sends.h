@@ -127,6 +127,7 @@ class EdgeSender {
   std::vector<uint32_t> by_producer_, by_consumer_;  // pairs of each
   std::vector<uint32_t> target_;                     // of gradients to each producer piece
   Rows<Send> rows_;
+  Rows<SendRun> runs_;
 };
 
 // `users` of the weight, ascending.
