@@ -47,6 +47,9 @@ Result<CollectiveSpec> read_spec(const Arguments& arguments) {
   if (!size) return size.error();
   const Result<Bytes> bytes = parse_bytes(*size);
   if (!bytes) return usage_error(str_cat("--bytes: ", bytes.error().message));
+  if (*bytes < Bytes() || *bytes > kMostCollectiveBytes) {
+    return usage_error(str_cat("--bytes: '", *size, "' is out of range; allowed: 0 to 2^48 B"));
+  }
   spec.bytes = *bytes;
   spec.algorithm = arguments.text_or("algorithm", "auto");
   if (spec.algorithm != "auto") {

@@ -78,6 +78,12 @@ TEST(CollectiveCommand, TellsWhatIsAllowed) {
   }
   EXPECT_THAT(folder.run({"collective", "--op", "all_reduce", "--cluster", "dgx_h100"}).messages,
               HasSubstr("bytes"));
+  for (const char* const size : {"8000000TB", "256.1TiB", "9223372036854775807B"}) {
+    const Ran ran =
+        folder.run({"collective", "--op", "all_reduce", "--bytes", size, "--cluster", "dgx_h100"});
+    EXPECT_EQ(ran.exit_code, static_cast<int>(ExitCode::kUsage)) << ran.messages;
+    EXPECT_THAT(ran.messages, testing::AllOf(HasSubstr(size), HasSubstr("out of range")));
+  }
 }
 
 // 8 A100 reduce 64 MiB in 579.9 us (scenarios/profiles/collectives/samples/A100-SXM.csv).

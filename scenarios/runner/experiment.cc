@@ -52,11 +52,22 @@ SyncMode read_sync_key(const TomlTable& table, SyncMode otherwise) {
   return sync ? *sync : otherwise;
 }
 
-NetworkModel read_network_key(const TomlTable& table) {
-  const std::string text = table.string_or("network", to_string(NetworkModel::kFifo));
+SimulationOptions read_simulation_keys(const TomlTable& table) {
+  SimulationOptions options;
+  const std::string text = table.string_or("network", to_string(options.network));
   const Result<NetworkModel> network = parse_network_model(text);
   if (!network) table.fail("network", network.error().message);
-  return network ? *network : NetworkModel::kFifo;
+  options.network =
+      network ? *network : NetworkModel::kFair;  // what follows is no error of its own
+  const auto read = [&](std::string_view key, double& factor) {
+    factor = table.number_or(key, 1, {.low = 1, .high = kMostSlowdown});
+    if (table.has(key) && options.network != NetworkModel::kFair) {
+      table.fail(key, str_cat("'", key, "' needs network = \"fair\""));
+    }
+  };
+  read("compute_slowdown", options.compute_slowdown);
+  read("communication_slowdown", options.communication_slowdown);
+  return options;
 }
 
 std::optional<uint64_t> read_budget(const TomlTable& table) {
@@ -101,8 +112,8 @@ void read_planner_instances(const TomlTable& table, Experiment& experiment) {
   }
 }
 
-void read_instances(const TomlTable& table, const ScenarioFolder& scenarios, NetworkModel network,
-                    Experiment& experiment) {
+void read_instances(const TomlTable& table, const ScenarioFolder& scenarios,
+                    const SimulationOptions& simulation, Experiment& experiment) {
   const std::vector<std::string> models = table.strings("models");
   check_list(table, "models", models);
   for (const std::string& model : models) {
@@ -126,7 +137,7 @@ void read_instances(const TomlTable& table, const ScenarioFolder& scenarios, Net
         contest.problem.model = model;
         contest.problem.cluster = cluster;
         contest.problem.devices = count;
-        contest.problem.simulation.network = network;
+        contest.problem.simulation = simulation;
         if (batch_per_device) contest.problem.batch = *batch_per_device * count;
         contest.budget = budget;
         contest.where = table.where("clusters");
@@ -262,7 +273,7 @@ Result<Experiment> read_experiment(const ScenarioFolder& scenarios, const std::s
     root->fail("name", "'name' may have letters, digits, '_' and '-' only");
   }
   read_published(*root, path, experiment);
-  const NetworkModel network = read_network_key(*root);
+  const SimulationOptions simulation = read_simulation_keys(*root);
   const SyncMode sync = read_sync_key(*root, SyncMode::kOverlapped);
   const std::vector<TomlTable> methods = root->tables("methods");
   const bool planners = std::any_of(methods.begin(), methods.end(),
@@ -273,7 +284,7 @@ Result<Experiment> read_experiment(const ScenarioFolder& scenarios, const std::s
     if (planners) {
       read_planner_instances(table, experiment);
     } else {
-      read_instances(table, scenarios, network, experiment);
+      read_instances(table, scenarios, simulation, experiment);
     }
   }
   read_methods(*root, sync, planners, experiment);

@@ -118,6 +118,24 @@ TEST_F(ExperimentFile, AMethodMayCombineGradientsInItsOwnWay) {
   EXPECT_EQ(experiment->contestants[1].method.settings.sync, SyncMode::kSerial);
 }
 
+TEST_F(ExperimentFile, OverlapSlowsDownWhereLinksAreShared) {
+  const Result<Experiment> experiment =
+      read("network = \"fair\"\ncompute_slowdown = 1.25\n" + kGood);
+  ASSERT_TRUE(experiment) << experiment.error().to_string();
+  for (const Contest& contest : experiment->contests) {
+    EXPECT_EQ(to_string(contest.problem.simulation), "fair compute 1.25");
+  }
+  const std::string name = "name = \"study\"\n";
+  EXPECT_THAT(refusal(name, name + "network = \"fair\"\ncommunication_slowdown = 0.5\n"),
+              AllOf(HasSubstr("e.toml:3:26: "), HasSubstr("0.5"), HasSubstr("1000")));
+  EXPECT_THAT(refusal(name, name + "network = \"fair\"\ncompute_slowdown = \"much\"\n"),
+              AllOf(HasSubstr("e.toml:3:20: "), HasSubstr("number")));
+  EXPECT_THAT(refusal(name, name + "compute_slowdown = 1.5\n"),
+              AllOf(HasSubstr("e.toml:2:20: "), HasSubstr("needs network = \"fair\"")));
+  EXPECT_THAT(refusal(name, name + "network = \"fiar\"\ncompute_slowdown = 1.5\n"),
+              AllOf(HasSubstr("e.toml:2:11: "), HasSubstr("did you mean 'fair'")));
+}
+
 TEST_F(ExperimentFile, MistakesAreRefusedAtTheirPlaceWithWhatIsAllowed) {
   EXPECT_THAT(refusal("budget = 30", "bugdet = 30"),
               AllOf(HasSubstr("e.toml:13:1: "), HasSubstr("did you mean 'budget'")));

@@ -7,6 +7,7 @@
 // alone; half of that was measured while a compiler ran on the core's other thread. Target: 10 M/s
 // at 1e5 pending.
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 
 #include "sim/base/rng.h"
 #include "sim/engine/engine.h"
@@ -38,12 +39,19 @@ TaskGraph layered_graph(uint32_t tasks, uint32_t width, uint32_t resources, uint
 }
 
 void run_engine(benchmark::State& state, const TaskGraph& graph) {
+  const auto heap_bytes = [] {
+    const auto info = mallinfo2();
+    return static_cast<double>(info.uordblks + info.hblkhd);
+  };
+  const double before = heap_bytes();
   FifoEngine engine;
   Timeline timeline;
   for (auto _ : state) {
     engine.run(graph, timeline);
     benchmark::DoNotOptimize(timeline.makespan);
   }
+  state.counters["bytes_per_task"] =
+      (heap_bytes() - before) / static_cast<double>(graph.task_count());
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(graph.task_count()));
 }
 

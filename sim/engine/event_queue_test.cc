@@ -71,6 +71,24 @@ TEST(EventQueue, OrdersAHundredThousandTiesById) {
   EXPECT_TRUE(queue.empty());
 }
 
+// Events that come while many of one moment are sorted already: the front overflows into buckets.
+TEST(EventQueue, TakesManyEventsBetweenTwoPops) {
+  EventQueue queue;
+  queue.clear(1'000'000);
+  queue.push(SimTime(0), 0);
+  queue.push(SimTime(1'000'000), 1);
+  EXPECT_EQ(queue.pop().id, 0u);
+  for (uint32_t i = 0; i < 5000; ++i) queue.push(SimTime(500 + i % 7), 2 + i * 1237 % 5000);
+  Entry last{-1, 0};
+  for (uint32_t i = 0; i < 5001; ++i) {
+    const Entry next = entry(queue.pop());
+    ASSERT_LT(last, next);
+    last = next;
+  }
+  EXPECT_EQ(last, Entry(1'000'000, 1));
+  EXPECT_TRUE(queue.empty());
+}
+
 TEST(EventQueue, HoldsTheLargestTimeAndId) {
   EventQueue queue;
   const SimTime last(std::numeric_limits<int64_t>::max());

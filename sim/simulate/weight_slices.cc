@@ -11,11 +11,13 @@ namespace {
 
 constexpr size_t kNoSlice = SIZE_MAX;
 
-// The rectangle of a weight that one task needs.
-std::vector<Range> weight_rectangle(const Weight& weight, const WeightUse& use,
-                                    const std::array<Range, kMaxDims>& piece) {
-  std::vector<Range> rectangle(weight.shape.size());
-  for (size_t axis = 0; axis < rectangle.size(); ++axis) {
+using Rectangle = std::array<Range, kMaxDims>;
+
+// The rectangle of a weight that one task needs, by axis.
+Rectangle weight_rectangle(const Weight& weight, const WeightUse& use,
+                           const std::array<Range, kMaxDims>& piece) {
+  Rectangle rectangle{};
+  for (size_t axis = 0; axis < weight.shape.size(); ++axis) {
     rectangle[axis] = use.axes[axis].apply(piece, weight.shape[axis]);
   }
   return rectangle;
@@ -24,7 +26,7 @@ std::vector<Range> weight_rectangle(const Weight& weight, const WeightUse& use,
 struct Demand {
   BackwardTask task;
   DeviceId device;
-  std::vector<Range> rectangle;
+  Rectangle rectangle;
 };
 
 std::vector<Demand> demands_on(const OpGraph& graph, WeightId weight, const Plan& plan) {
@@ -49,8 +51,11 @@ std::vector<Demand> demands_on(const OpGraph& graph, WeightId weight, const Plan
 std::vector<int64_t> cuts_of(const std::vector<Demand>& demands, size_t axis) {
   std::vector<int64_t> cuts;
   for (const Demand& demand : demands) {
-    cuts.push_back(demand.rectangle[axis].lo);
-    cuts.push_back(demand.rectangle[axis].hi);
+    const Range& range = demand.rectangle[axis];
+    const size_t n = cuts.size();  // many tasks in a row need the same
+    if (n > 0 && cuts[n - 2] == range.lo && cuts[n - 1] == range.hi) continue;
+    cuts.push_back(range.lo);
+    cuts.push_back(range.hi);
   }
   std::sort(cuts.begin(), cuts.end());
   cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
@@ -60,7 +65,7 @@ std::vector<int64_t> cuts_of(const std::vector<Demand>& demands, size_t axis) {
 // Calls visit(cell) for every cell of the cut grid inside a rectangle; cells are numbered
 // row-major.
 template <class Visit>
-void for_cells(const std::vector<std::vector<int64_t>>& cuts, const std::vector<Range>& rectangle,
+void for_cells(const std::vector<std::vector<int64_t>>& cuts, const Rectangle& rectangle,
                size_t axis, size_t cell, Visit& visit) {
   if (axis == cuts.size()) {
     visit(cell);
@@ -138,6 +143,7 @@ class HolderSets {
 std::vector<WeightSlice> weight_slices(const OpGraph& graph, WeightId weight, const Plan& plan) {
   const std::vector<Demand> demands = demands_on(graph, weight, plan);
   const Weight& tensor = graph.weight(weight);
+  SOAPBOX_CHECK(tensor.shape.size() <= kMaxDims, "too many axes");
   std::vector<std::vector<int64_t>> cuts;
   size_t cell_count = 1;
   for (size_t axis = 0; axis < tensor.shape.size(); ++axis) {
@@ -180,8 +186,9 @@ std::vector<WeightSlice> weight_slices(const OpGraph& graph, WeightId weight, co
     const auto visit = [&](size_t cell) {
       const size_t slice = slice_of[cell];
       if (std::exchange(seen[slice], i) == i) return;
-      slices[slice].replicas[holders.rank(cell, demands[i].device)].contributors.push_back(
-          demands[i].task);
+      auto& tasks = slices[slice].replicas[holders.rank(cell, demands[i].device)].contributors;
+      if (tasks.empty()) tasks.reserve(graph.users(weight).size());
+      tasks.push_back(demands[i].task);
     };
     for_cells(cuts, demands[i].rectangle, 0, 0, visit);
   }
