@@ -1,11 +1,12 @@
 // Task events per second of the FIFO engine; one event is one task started.
 //
-// Expected, from bytes: per event the queue moves 16 bytes about three times (45 to 50 ns at 1e5
-// pending, see event_queue.h), and the loop touches one 16-byte record, one row of successors and
-// five words of state. All of it is in the 2 MiB L2 cache up to about 2e4 tasks, and in the L3
-// above: 15 to 30 ns. So 12 to 16 M events/s where other programs leave the caches and the core
-// alone; half of that was measured while a compiler ran on the core's other thread. Target: 10 M/s
-// at 1e5 pending.
+// By bytes: an event is 8 bytes that the queue moves about three times; starting its task touches
+// one record of 32 bytes, its row of successors and their records. Up to some 2e4 tasks all of it
+// stays in a 1 MiB L2 cache: 21 to 25 ns an event. With 1e5 pending each event misses that cache
+// about three times, on lines that are fetched ahead while the events before it run, and the rate
+// is that of the shared L3 cache: it halves when other programs use it. Target there: 10 M/s.
+// `bytes_per_task` is what engine and timeline hold; it does not grow with the number of tasks or
+// runs.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
