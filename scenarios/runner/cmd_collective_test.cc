@@ -78,7 +78,7 @@ TEST(CollectiveCommand, TellsWhatIsAllowed) {
   }
   EXPECT_THAT(folder.run({"collective", "--op", "all_reduce", "--cluster", "dgx_h100"}).messages,
               HasSubstr("bytes"));
-  for (const char* const size : {"8000000TB", "256.1TiB", "9223372036854775807B"}) {
+  for (const char* const size : {"8000000TB", "257TiB", "9223372036854775807B"}) {
     const Ran ran =
         folder.run({"collective", "--op", "all_reduce", "--bytes", size, "--cluster", "dgx_h100"});
     EXPECT_EQ(ran.exit_code, static_cast<int>(ExitCode::kUsage)) << ran.messages;
