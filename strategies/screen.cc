@@ -52,27 +52,35 @@ class Screener {
         devices_per_node_(problem.groups.fabric().devices_per_node) {}
 
   ScreenOutcome run() {
-    for (const int32_t tensor : space_.tensor) {
-      for (const int32_t context : space_.context) {
-        for (const int32_t pipeline : space_.pipeline) {
-          const int64_t ranks = int64_t{tensor} * context * pipeline;
-          if (devices_ % ranks != 0) continue;
-          screen_layout(tensor, context, pipeline, static_cast<int32_t>(devices_ / ranks));
-          if (outcome_.interrupted) return std::move(outcome_);
-        }
-      }
+    for (const ParallelPlan& base : space_.bases) {
+      screen_base(base);
+      if (outcome_.interrupted) return std::move(outcome_);
     }
     simulate_best();
     return std::move(outcome_);
   }
 
  private:
+  void screen_base(const ParallelPlan& base) {
+    base_ = &base;
+    for (const int32_t tensor : space_.tensor) {
+      for (const int32_t context : space_.context) {
+        for (const int32_t pipeline : space_.pipeline) {
+          const int64_t ranks = int64_t{tensor} * context * pipeline;
+          if (devices_ % ranks != 0) continue;
+          screen_layout(tensor, context, pipeline, static_cast<int32_t>(devices_ / ranks));
+          if (outcome_.interrupted) return;
+        }
+      }
+    }
+  }
+
   void screen_layout(int32_t tensor, int32_t context, int32_t pipeline, int32_t data) {
     for (const int32_t expert : space_.expert) {
       for (const bool sequence : space_.sequence_parallel) {
         for (const Recompute recompute : space_.recompute) {
           for (const int64_t microbatch : space_.microbatch) {
-            ParallelPlan plan = space_.base;
+            ParallelPlan plan = *base_;
             plan.pipeline_parallel = pipeline;
             plan.microbatch = microbatch;
             plan.strategies = {{.tensor_parallel = tensor,
@@ -388,6 +396,7 @@ class Screener {
 
   const ParallelProblem& problem_;
   const ScreenSpace& space_;
+  const ParallelPlan* base_ = nullptr;  // of the plans at hand
   size_t best_count_;
   const std::function<bool()>& keep_going_;
   int64_t devices_;

@@ -41,7 +41,7 @@ struct ScreenSpace {
   std::vector<bool> sequence_parallel;
   std::vector<Recompute> recompute;
   std::vector<PipelineSchedule> schedules;
-  ParallelPlan base;  // precision, flash attention and overlaps of all
+  std::vector<ParallelPlan> bases = {{}};  // precision, flash attention and overlaps
   int64_t global_batch = 1;
 
   // Everything that the devices and the model allow.

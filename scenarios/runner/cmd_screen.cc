@@ -84,14 +84,36 @@ Status narrow_names(const Arguments& arguments, std::string_view option,
   return ok();
 }
 
-Status narrow_sequence(const Arguments& arguments, std::vector<bool>& all) {
-  const std::optional<std::string> text = arguments.text("sequence-parallel");
-  if (!text || *text == "on,off" || *text == "off,on") return ok();
+// "on", "off" or both; absent: as it is.
+Status narrow_switch(const Arguments& arguments, std::string_view option, std::vector<bool>& all) {
+  const std::optional<std::string> text = arguments.text(option);
+  if (!text) return ok();
+  if (*text == "on,off" || *text == "off,on") {
+    all = {false, true};
+    return ok();
+  }
   if (*text != "on" && *text != "off") {
-    return usage_error(
-        str_cat("screen: --sequence-parallel '", *text, "'; allowed: on, off, on,off"));
+    return usage_error(str_cat("screen: --", option, " '", *text, "'; allowed: on, off, on,off"));
   }
   all = {*text == "on"};
+  return ok();
+}
+
+// Every combination of the switches becomes a base of the plans.
+Status widen_bases(const Arguments& arguments, strategies::ScreenSpace& space) {
+  if (Status read = read_plan_figures(arguments, space.bases.front()); !read) return read;
+  for (const PlanSwitch& each : plan_switches()) {
+    std::vector<bool> values = {space.bases.front().*each.field};
+    if (Status read = narrow_switch(arguments, each.name, values); !read) return read;
+    std::vector<ParallelPlan> widened;
+    for (const bool value : values) {
+      for (ParallelPlan base : space.bases) {
+        base.*each.field = value;
+        widened.push_back(std::move(base));
+      }
+    }
+    space.bases = std::move(widened);
+  }
   return ok();
 }
 
@@ -111,7 +133,8 @@ Result<strategies::ScreenSpace> read_space(const Arguments& arguments, const Tra
       narrow(arguments, "micro-batch", 1, space.microbatch),
       narrow_names(arguments, "schedule", parse_schedule, space.schedules),
       narrow_names(arguments, "recompute", parse_recompute, space.recompute),
-      narrow_sequence(arguments, space.sequence_parallel),
+      narrow_switch(arguments, "sequence-parallel", space.sequence_parallel),
+      widen_bases(arguments, space),
   };
   for (const Status& status : narrowed) {
     if (!status) return status.error();
@@ -119,7 +142,6 @@ Result<strategies::ScreenSpace> read_space(const Arguments& arguments, const Tra
   for (const int32_t zero : space.zero) {
     if (zero > 3) return usage_error(str_cat("screen: --zero ", zero, "; allowed: 0, 1, 2, 3"));
   }
-  if (Status read = read_shared_options(arguments, space.base); !read) return read.error();
   return space;
 }
 
@@ -264,6 +286,7 @@ CommandRow screen_command() {
   syntax.details =
       "Degrees, --micro-batch, --zero, --schedule, --recompute and --sequence-parallel take sets:\n"
       "8, 1,2,4 or 1-8. What is not given takes every value that the devices and the model allow.\n"
+      "--flash-attention and the overlaps may be on,off: every combination is a plan then.\n"
       "A plan whose lower bound is not below the K-th best time is pruned; nothing_better_pruned "
       "says\n"
       "whether that bound proves that none of these is faster than the best one when simulated.";

@@ -16,6 +16,14 @@ constexpr std::array<ParallelRecipe, 3> kRecipes = {{
     {"megatron", "tensor, pipeline and data parallel as in Megatron-LM", 0},
 }};
 
+constexpr std::array<PlanSwitch, 5> kSwitches = {{
+    {"flash-attention", &ParallelPlan::flash_attention},
+    {"overlap-gradients", &ParallelPlan::overlap_gradients},
+    {"overlap-parameters", &ParallelPlan::overlap_parameters},
+    {"overlap-sends", &ParallelPlan::overlap_sends},
+    {"overlap-tensor", &ParallelPlan::overlap_tensor},
+}};
+
 // A degree, 1 where it is not given.
 Result<int32_t> degree(const Arguments& arguments, std::string_view name, int64_t fallback = 1,
                        int64_t lowest = 1, int64_t highest = kMostDegree) {
@@ -89,19 +97,10 @@ Status read_schedule(const Arguments& arguments, ParallelPlan& plan) {
 
 }  // namespace
 
-Status read_shared_options(const Arguments& arguments, ParallelPlan& plan) {
+Status read_plan_figures(const Arguments& arguments, ParallelPlan& plan) {
   const Result<Precision> precision = named(arguments, "precision", "bf16", parse_precision);
   if (!precision) return precision.error();
   plan.precision = *precision;
-  for (const auto& [field, name] : {std::pair{&plan.flash_attention, "flash-attention"},
-                                    std::pair{&plan.overlap_gradients, "overlap-gradients"},
-                                    std::pair{&plan.overlap_parameters, "overlap-parameters"},
-                                    std::pair{&plan.overlap_sends, "overlap-sends"},
-                                    std::pair{&plan.overlap_tensor, "overlap-tensor"}}) {
-    const Result<bool> value = on_or_off(arguments, name, *field);
-    if (!value) return value.error();
-    *field = *value;
-  }
   const auto imbalance = arguments.number("expert-imbalance", 1, 1e6);
   if (!imbalance) return imbalance.error();
   plan.expert_imbalance = imbalance->value_or(1);
@@ -130,6 +129,10 @@ Result<int64_t> read_batch(const Arguments& arguments, ParallelPlan& plan) {
 }
 
 }  // namespace
+
+std::span<const PlanSwitch> plan_switches() {
+  return kSwitches;
+}
 
 std::span<const ParallelRecipe> parallel_recipe_table() {
   return kRecipes;
@@ -184,7 +187,12 @@ Result<ParallelPlanChoice> read_parallel_plan(const Arguments& arguments,
   ParallelPlan& plan = choice.plan;
   if (Status read = read_strategy(arguments, recipe, devices, plan); !read) return read.error();
   if (Status read = read_schedule(arguments, plan); !read) return read.error();
-  if (Status read = read_shared_options(arguments, plan); !read) return read.error();
+  if (Status read = read_plan_figures(arguments, plan); !read) return read.error();
+  for (const PlanSwitch& each : plan_switches()) {
+    const Result<bool> value = on_or_off(arguments, each.name, plan.*each.field);
+    if (!value) return value.error();
+    plan.*each.field = *value;
+  }
   const Result<int64_t> batch = read_batch(arguments, plan);
   if (!batch) return batch.error();
   choice.global_batch = *batch;

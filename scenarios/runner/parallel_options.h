@@ -27,8 +27,15 @@ const ParallelRecipe* find_parallel_recipe(std::string_view name);
 // --tp, --pp and their relatives; and --seq-len and --global-batch, which are no part of a plan.
 std::vector<Option> parallel_options();
 
-// --precision, --flash-attention, the overlaps and --expert-imbalance into the plan.
-Status read_shared_options(const Arguments& arguments, ParallelPlan& plan);
+// --precision and --expert-imbalance into the plan.
+Status read_plan_figures(const Arguments& arguments, ParallelPlan& plan);
+
+// Options that are on or off, and where the plan has them: --flash-attention and the overlaps.
+struct PlanSwitch {
+  std::string_view name;
+  bool ParallelPlan::*field;
+};
+std::span<const PlanSwitch> plan_switches();
 
 // --fold on|off; --run-factors on|off.
 Result<bool> read_fold(const Arguments& arguments);

@@ -154,6 +154,28 @@ TEST_F(PlanFiles, TheBestScreenedPlanTakesTheTimeThatTheScreenSays) {
   EXPECT_EQ(simulated["iteration_time_s"], screened["best"][0]["iteration_time_s"]);
 }
 
+// Each switch that may be on or off doubles the space, and cannot make its best plan slower.
+TEST_F(PlanFiles, SwitchesWidenAScreenedSpace) {
+  const std::vector<std::string> words = {"screen",   "--model",   "llama2_7b", "--cluster",
+                                          "dgx_h100", "--devices", "8",         "--global-batch",
+                                          "32",       "--best",    "100"};
+  const auto wider = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), words.begin(), words.end());
+    return run(more);
+  };
+  const json plain = wider({});
+  const json both = wider({"--overlap-tensor", "on,off", "--overlap-gradients", "off,on"});
+  EXPECT_EQ(both["configurations"], plain["configurations"].get<int64_t>() * 4);
+  EXPECT_LE(both["best"][0]["iteration_time_s"], plain["best"][0]["iteration_time_s"]);
+  // What is proven follows from two printed figures.
+  EXPECT_EQ(plain["nothing_better_pruned"],
+            plain["best"][0]["iteration_time_s"] <= plain["pruned_bound_s"]);
+  const Ran refused = folder_.run(
+      {"screen", "--model", "llama2_7b", "--cluster", "dgx_h100", "--overlap-sends", "maybe"});
+  EXPECT_EQ(refused.exit_code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_THAT(refused.messages, HasSubstr("allowed: on, off, on,off"));
+}
+
 TEST_F(PlanFiles, ASearchersPlanIsReadByTheSameOption) {
   const json first = run({"simulate", "--model", "lenet", "--cluster", "p100_4x4", "--devices", "4",
                           "--out", "plan.json"});
