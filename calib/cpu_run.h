@@ -10,6 +10,7 @@
 
 #include "calib/graph_run.h"
 #include "calib/kernel_module.h"
+#include "calib/task_kernels.h"
 #include "sim/base/result.h"
 #include "sim/simulate/lower.h"
 
@@ -22,17 +23,13 @@ struct CpuRunSpec {
 
 class CpuRun {
  public:
-  // Makes all kernels, one for each task. Everything is borrowed. Fails where the module lacks a
-  // kernel, and for a plan that synchronises in a way whose tasks do not say what they add up
-  // (parameter servers).
+  // Everything is borrowed. Fails as make_task_kernels() does, and where there are too few cores.
   static Result<std::unique_ptr<CpuRun>> prepare(const Model& model, const Cluster& cluster,
                                                  const Plan& plan, const Lowered& lowered,
                                                  KernelModule& module, const CpuRunSpec& spec);
   Result<GraphRun> run() const;
 
  private:
-  // What a task runs, one after the other: both gradients of a backward task, say.
-  using Kernels = std::vector<std::unique_ptr<PreparedKernel>>;
   CpuRun(const Cluster& cluster, const Lowered& lowered, KernelModule& module,
          const CpuRunSpec& spec)
       : cluster_(cluster), lowered_(lowered), module_(module), spec_(spec) {}
@@ -41,7 +38,7 @@ class CpuRun {
   const Lowered& lowered_;
   KernelModule& module_;
   CpuRunSpec spec_;
-  IdVector<TaskId, Kernels> kernels_;
+  IdVector<TaskId, TaskKernels> kernels_;
 };
 
 }  // namespace soapbox::calib

@@ -10,13 +10,17 @@
 #include <tuple>
 #include <utility>
 
+#include "calib/device_tables.h"
 #include "calib/pattern_search.h"
+#include "calib/roofline_fit.h"
 #include "sim/base/str.h"
+#include "sim/cost/nearby_pieces.h"
 
 namespace soapbox::calib {
 namespace {
 
 struct Row {
+  ProbePoint point;
   Work work;
   double seconds = 0;
   bool held_out = false;
@@ -42,21 +46,48 @@ std::vector<const Sample*> in_order(const SampleFile& file) {
   return samples;
 }
 
+// What a sample costs in a row of kernels, seconds.
+class Price {
+ public:
+  Price(const SampleHeader& header, LaunchMode mode) : header_(header), mode_(mode) {}
+  double operator()(const Sample& sample) const {
+    const Measurement& measured = sample.measured;
+    const double cold = median(measured.cold_s);
+    if (header_.sm_count == 0) return cold;
+    if (mode_ == LaunchMode::kStream) {
+      return std::max(cold + header_.launched_dispatch_s, measured.launch_s);
+    }
+    if (measured.replay_s == 0) return cold + header_.dispatch_s;
+    return std::max(cold / 2, cold + measured.replay_s - median(measured.hot_s));
+  }
+
+ private:
+  const SampleHeader& header_;
+  LaunchMode mode_;
+};
+
+// The roofline is of fp32; other types stand in the measured table alone.
+bool is_fitted(const ProbePoint& point) {
+  if (const auto* piece = std::get_if<Piece>(&point.what)) return piece->type == DataType::kFp32;
+  return std::get<Stream>(point.what).is_pass();
+}
+
 // Every fifth point of a kind is held out.
 struct Rows {
   std::vector<Row> streams;
   std::array<std::vector<Row>, kProductKinds> products;
 };
 
-Rows rows_of(const std::vector<const Sample*>& samples) {
+Rows rows_of(const std::vector<const Sample*>& samples, const Price& price) {
   constexpr size_t kFold = 5;
   Rows rows;
   for (const Sample* sample : samples) {
+    if (!is_fitted(sample->point)) continue;
     const Work work = work_of(sample->point);
     const bool is_product = work.product.m > 0;
     auto& target = is_product ? rows.products[static_cast<size_t>(work.kind)] : rows.streams;
     const bool held_out = target.size() % kFold == kFold - 1;
-    target.push_back({work, median(sample->measured.cold_s), held_out});
+    target.push_back({sample->point, work, price(*sample), held_out});
   }
   return rows;
 }
@@ -76,13 +107,34 @@ double misfit(const Roofline& roofline, const std::vector<Row>& rows) {
   return sum;
 }
 
-FamilyFit report_on(std::string family, const Roofline& roofline, const std::vector<Row>& rows) {
+// A GPU's fitted points also say by how much the roofline misses others that are like them.
+NearbyPieces nearby_of(const Roofline& roofline, const std::vector<Row>& rows, bool gpu) {
+  std::vector<MeasuredPiece> pieces;
+  for (const Row& row : rows) {
+    const auto* piece = std::get_if<Piece>(&row.point.what);
+    if (gpu && piece != nullptr && !row.held_out) {
+      pieces.push_back({*piece, from_seconds(row.seconds)});
+    }
+  }
+  return NearbyPieces(pieces, roofline);
+}
+
+double factor_of(const NearbyPieces& nearby, const Row& row) {
+  const auto* piece = std::get_if<Piece>(&row.point.what);
+  if (piece == nullptr) return 1;
+  return nearby.factor(operator_of(*piece), piece->phase, row.work);
+}
+
+FamilyFit report_on(std::string family, const Roofline& roofline, const std::vector<Row>& rows,
+                    bool gpu) {
+  const NearbyPieces nearby = nearby_of(roofline, rows, gpu);
   FamilyFit fit;
   fit.family = std::move(family);
   fit.least_flops = std::numeric_limits<double>::infinity();
   std::vector<double> factors;
   for (const Row& row : rows) {
-    const double ratio = predicted(roofline, row.work) / row.seconds;
+    const double alone = predicted(roofline, row.work) / row.seconds;
+    const double ratio = row.held_out ? alone * factor_of(nearby, row) : alone;
     const double size = row.work.product.m > 0
                             ? row.work.product.flops() * static_cast<double>(row.work.products)
                             : row.work.stream_bytes;
@@ -121,23 +173,43 @@ void fit_streams(const std::vector<Row>& rows, const Hardware& hardware, Rooflin
   apply(values);
 }
 
-// One kind of product, with the tile that fits best: libraries for cores block registers by some
-// rows and whole vectors.
-void fit_product(size_t kind, const std::vector<Row>& rows, const Hardware& hardware,
+// Where the search for one kind of product begins. Libraries for cores block registers by some rows
+// and whole vectors: one tile, whichever fits best.
+std::vector<ProductShape> starts_of(size_t kind, bool gpu) {
+  if (gpu) return {gpu_product_starts()[kind]};
+  std::vector<ProductShape> starts;
+  for (const auto& [m, n] : {std::pair(1, 16), {4, 16}, {6, 64}, {16, 16}}) {
+    starts.push_back({{{m, n, 0.5, 0.1}}, 1, 8, 0, 1});
+  }
+  return starts;
+}
+
+void fit_product(size_t kind, const std::vector<Row>& rows, const Hardware& hardware, bool gpu,
                  RooflineShape& shape) {
-  constexpr std::array<std::pair<int64_t, int64_t>, 4> kTiles = {
-      {{1, 16}, {4, 16}, {6, 64}, {16, 16}}};
   ProductShape best;
   double least = std::numeric_limits<double>::infinity();
-  for (const auto& [m, n] : kTiles) {
-    std::vector<double> values = {0.5, 0.1, 1, 8};  // efficiency, passes, latency, ramp
-    const auto apply = [&, m = m, n = n](const std::vector<double>& v) {
-      shape.products[kind] = {{{m, n, v[0], v[1]}}, v[2], v[3], 0, 1};
+  for (const ProductShape& start : starts_of(kind, gpu)) {
+    std::vector<double> values;
+    for (const Tile& tile : start.tiles) {
+      values.push_back(tile.efficiency);
+      values.push_back(tile.passes);
+    }
+    values.insert(values.end(), {start.latency, start.ramp, start.long_k_penalty});
+    const auto apply = [&](const std::vector<double>& v) {
+      ProductShape& product = shape.products[kind];
+      product = start;
+      for (size_t tile = 0; tile < start.tiles.size(); ++tile) {
+        product.tiles[tile].efficiency = std::max(v[2 * tile], 1e-3);
+        product.tiles[tile].passes = v[2 * tile + 1];
+      }
+      const size_t rest = 2 * start.tiles.size();
+      product.latency = v[rest];
+      product.ramp = v[rest + 1];
+      product.long_k_penalty = v[rest + 2];
       return Roofline(shape, hardware);
     };
     pattern_search(values, [&](const std::vector<double>& v) { return misfit(apply(v), rows); });
     for (double& value : values) value = rounded(value);
-    values[0] = std::max(values[0], 1e-3);
     const double found = misfit(apply(values), rows);
     if (found >= least) continue;
     least = found;
@@ -163,9 +235,10 @@ std::string fit_toml(const SampleFile& file, const RooflineShape& shape,
                   family.family == "stream" ? "bytes" : "FLOPs");
     text += line;
   }
-  text += str_cat("measured_on = \"", file.header.processor.id, "\"\nsource = \"",
-                  file.header.library, ", thread CPU time, ", file.header.started_at,
-                  "\"\ntype = \"fp32\"\nmemory_efficiency = ", shape.memory_efficiency, "\n");
+  text += str_cat(
+      "measured_on = \"", file.header.processor.id, "\"\nsource = \"", file.header.library,
+      file.header.sm_count > 0 ? ", CUPTI, " : ", thread CPU time, ", file.header.started_at,
+      "\"\ntype = \"fp32\"\nmemory_efficiency = ", shape.memory_efficiency, "\n");
   for (size_t kind = 0; kind < kProductKinds; ++kind) {
     const ProductShape& product = shape.products[kind];
     text +=
@@ -183,7 +256,8 @@ std::string fit_toml(const SampleFile& file, const RooflineShape& shape,
 
 // A cost model finds a piece by kind, phase, extents and window: elementwise operators of one shape
 // and different inputs cannot be told apart there, so those of a model stand for all.
-std::string measured_csv(const std::string& id, const std::vector<const Sample*>& samples) {
+std::string measured_csv(const std::string& id, const std::vector<const Sample*>& samples,
+                         const Price& price) {
   std::map<std::string, const Sample*> rows;
   for (const Sample* sample : samples) {
     const auto* piece = std::get_if<Piece>(&sample->point.what);
@@ -196,14 +270,14 @@ std::string measured_csv(const std::string& id, const std::vector<const Sample*>
     }
     const bool window = piece->kind == OpKind::kConv2d || piece->kind == OpKind::kPool2d;
     rows.try_emplace(
-        str_cat(id, ",", to_string(piece->kind), ",fp32,", to_string(piece->phase), ",", extents,
-                ",",
+        str_cat(id, ",", to_string(piece->kind), ",", to_string(piece->type), ",",
+                to_string(piece->phase), ",", extents, ",",
                 window ? str_cat(piece->kernel_h, "x", piece->kernel_w, "s", piece->stride) : "-"),
         sample);
   }
   std::string text = "hardware,kind,type,phase,extents,window,time_us\n";
   for (const auto& [key, sample] : rows) {
-    text += str_cat(key, ",", digits(median(sample->measured.cold_s) * 1e6, 6), "\n");
+    text += str_cat(key, ",", digits(price(*sample) * 1e6, 6), "\n");
   }
   return text;
 }
@@ -230,6 +304,11 @@ std::string hardware_csv(const SampleFile& file, const Hardware& hardware) {
 
 std::string cluster_toml(const SampleFile& file, const std::string& id, double copy_rate) {
   const size_t cores = file.header.processor.cores;
+  if (file.header.sm_count > 0) {
+    return str_cat("summary = \"one ", file.header.processor.name,
+                   "\"\nsource = \"soapbox calibrate, ", file.header.started_at,
+                   "\"\n\n[[node]]\ncount = 1\ngpus = 1\ngpu = \"", id, "\"\n");
+  }
   std::string text = str_cat("summary = \"the ", cores, " cores of ", file.header.processor.name,
                              "\"\nsource = \"soapbox calibrate, ", file.header.started_at,
                              "\"\n\n[[node]]\ncount = 1\ngpus = ", cores, "\ngpu = \"", id, "\"\n");
@@ -242,15 +321,16 @@ std::string cluster_toml(const SampleFile& file, const std::string& id, double c
 
 std::string profile_toml(const SampleFile& file, const std::string& id,
                          const RooflineShape& shape) {
-  const double launch_us = shape.launch.seconds() * 1e6 + file.header.dispatch_s * 1e6;
-  return str_cat(
-      "# Generated by soapbox calibrate from raw samples; do not edit.\nhardware = \"", id,
-      "\"\nsource = \"kernels of ", file.header.library, " measured on one core of ",
-      file.header.processor.name, ", cold caches\"\nfit = \"fits/", id,
-      ".toml\"\nmeasured = \"measured/", id,
-      ".csv\"\n\n# Of a kernel that does nothing, and what the executor spends between two "
-      "tasks.\nlaunch = \"",
-      digits(launch_us, 3), " us\"\n");
+  const bool gpu = file.header.sm_count > 0;  // whose prices hold what passes between kernels
+  const double launch_us = shape.launch.seconds() * 1e6 + (gpu ? 0 : file.header.dispatch_s * 1e6);
+  return str_cat("# Generated by soapbox calibrate from raw samples; do not edit.\nhardware = \"",
+                 id, "\"\nsource = \"kernels of ", file.header.library,
+                 file.header.sm_count > 0 ? " measured on one " : " measured on one core of ",
+                 file.header.processor.name, ", cold caches\"\nfit = \"fits/", id,
+                 ".toml\"\nmeasured = \"measured/", id, ".csv\"\n", gpu ? "nearby = \"on\"\n" : "",
+                 "\n# Of a kernel that does nothing, and what the executor spends between two "
+                 "tasks.\nlaunch = \"",
+                 digits(launch_us, 3), " us\"\n");
 }
 
 // The median rate of copies that a link between two threads is made of.
@@ -266,53 +346,75 @@ std::optional<double> copy_rate(const std::vector<const Sample*>& samples) {
   return median(rates);
 }
 
-}  // namespace
-
-Result<DeviceProfile> make_device_profile(const SampleFile& file) {
-  constexpr size_t kLeastRows = 8;
-  const std::vector<const Sample*> samples = in_order(file);
-  const Rows rows = rows_of(samples);
-  const auto& linear = rows.products[static_cast<size_t>(ProductKind::kLinear)];
-  const std::optional<double> link_rate = copy_rate(samples);
-  if (rows.streams.size() < kLeastRows || linear.size() < kLeastRows || !link_rate) {
-    return bad_input(
-        "too few samples for a profile: it needs the probes 'linear' and 'memory'; give the "
-        "calibration more time");
-  }
+Hardware hardware_of(const SampleFile& file, const Rows& rows, const Hardware* known) {
+  if (known != nullptr) return *known;
   Hardware hardware;
   hardware.name = file.header.processor.id;
-  hardware.sm_count = 1;
+  hardware.sm_count = static_cast<int>(std::max<int64_t>(1, file.header.sm_count));
   for (const Row& row : rows.streams) {
     hardware.memory_bandwidth =
         std::max(hardware.memory_bandwidth, BytesPerSecond(stream_rate(row)));
   }
-  for (const Row& row : linear) {
+  for (const Row& row : rows.products[static_cast<size_t>(ProductKind::kLinear)]) {
     hardware.fp32_peak =
         std::max(hardware.fp32_peak, FlopsPerSecond(row.work.product.flops() / row.seconds));
   }
+  return hardware;
+}
+
+std::vector<NamedText> files_of(const SampleFile& file, const std::vector<const Sample*>& samples,
+                                const RooflineShape& shape, const DeviceProfile& profile,
+                                const Hardware& hardware, const Price& price, bool is_known) {
+  const std::string& id = hardware.name;
+  const bool gpu = file.header.sm_count > 0;
+  std::vector<NamedText> files = {
+      {str_cat("profiles/", id, ".toml"), profile_toml(file, id, shape)},
+      {str_cat("profiles/fits/", id, ".toml"), fit_toml(file, shape, profile.families)},
+      {str_cat("profiles/measured/", id, ".csv"), measured_csv(id, samples, price)},
+      {str_cat("clusters/", profile.cluster, ".toml"), cluster_toml(file, id, *copy_rate(samples))},
+  };
+  if (!is_known) {
+    files.insert(files.begin(), {"hardware/hardware.csv", hardware_csv(file, hardware)});
+  }
+  if (gpu) {
+    for (NamedText& text : kernel_texts(id, samples)) files.push_back(std::move(text));
+    files.push_back({str_cat("profiles/links/", id, ".toml"), link_toml(file, samples)});
+  }
+  return files;
+}
+
+}  // namespace
+
+Result<DeviceProfile> make_device_profile(const SampleFile& file, const Hardware* known,
+                                          LaunchMode mode) {
+  constexpr size_t kLeastRows = 8;
+  const std::vector<const Sample*> samples = in_order(file);
+  const Price price(file.header, mode);
+  const Rows rows = rows_of(samples, price);
+  const auto& linear = rows.products[static_cast<size_t>(ProductKind::kLinear)];
+  if (rows.streams.size() < kLeastRows || linear.size() < kLeastRows || !copy_rate(samples)) {
+    return bad_input(
+        "too few samples for a profile: it needs the probes 'linear' and 'memory'; give the "
+        "calibration more time");
+  }
+  const Hardware hardware = hardware_of(file, rows, known);
+  const bool gpu = file.header.sm_count > 0;
   RooflineShape shape = datasheet_shape();
   fit_streams(rows.streams, hardware, shape);
-  DeviceProfile profile;
   for (size_t kind = 0; kind < kProductKinds; ++kind) {
     const auto& own = rows.products[kind];
-    fit_product(kind, own.size() >= kLeastRows ? own : linear, hardware, shape);
+    fit_product(kind, own.size() >= kLeastRows ? own : linear, hardware, gpu, shape);
   }
+  DeviceProfile profile;
   const Roofline roofline(shape, hardware);
-  profile.families.push_back(report_on("stream", roofline, rows.streams));
+  profile.families.push_back(report_on("stream", roofline, rows.streams, gpu));
   for (size_t kind = 0; kind < kProductKinds; ++kind) {
     if (rows.products[kind].empty()) continue;
     profile.families.push_back(
-        report_on(to_string(static_cast<ProductKind>(kind)), roofline, rows.products[kind]));
+        report_on(to_string(static_cast<ProductKind>(kind)), roofline, rows.products[kind], gpu));
   }
-  const std::string& id = hardware.name;
-  profile.cluster = str_cat("cpu_", file.header.processor.cores);
-  profile.files = {
-      {"hardware/hardware.csv", hardware_csv(file, hardware)},
-      {str_cat("profiles/", id, ".toml"), profile_toml(file, id, shape)},
-      {str_cat("profiles/fits/", id, ".toml"), fit_toml(file, shape, profile.families)},
-      {str_cat("profiles/measured/", id, ".csv"), measured_csv(id, samples)},
-      {str_cat("clusters/", profile.cluster, ".toml"), cluster_toml(file, id, *link_rate)},
-  };
+  profile.cluster = gpu ? "gpu_1" : str_cat("cpu_", file.header.processor.cores);
+  profile.files = files_of(file, samples, shape, profile, hardware, price, known != nullptr);
   return profile;
 }
 

@@ -32,7 +32,11 @@ Result<KernelModule*> open_kernel_module(const std::string& name, const std::str
     return unavailable(str_cat("the backend '", name, "' cannot be opened: ", dlerror()));
   }
   auto* const entry = reinterpret_cast<KernelModuleEntry*>(dlsym(library, kKernelModuleEntry));
-  KernelModule* const module = entry == nullptr ? nullptr : entry(kKernelModuleAbi);
+  std::string why;
+  KernelModule* const module = entry == nullptr ? nullptr : entry(kKernelModuleAbi, &why);
+  if (!why.empty()) {
+    return unavailable(str_cat("the backend '", name, "' has no device here: ", why));
+  }
   if (module == nullptr) {
     return unavailable(
         str_cat("'", path.string(), "' is of another build than this program: build both again"));

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sim/base/result.h"
 #include "sim/base/units.h"
@@ -19,9 +20,24 @@
 namespace soapbox::calib {
 
 // Work beside operators: an optimiser step over a weight, the sum of buffers into the first of
-// them, a copy.
+// them, a copy. The others are there for a device with a memory of its own: a kernel that does
+// nothing, copies between its memory and the host's, and a product and a copy to the device at the
+// same time, of which only the first-named counts.
 struct StreamWork {
-  enum class Kind : uint8_t { kUpdate, kSum, kCopy };
+  enum class Kind : uint8_t {
+    kUpdate,
+    kSum,
+    kCopy,
+    kLaunch,
+    kToDevice,
+    kFromDevice,
+    kToDevicePageable,
+    kFromDevicePageable,
+    kBothWays,
+    kProduct,
+    kProductBesideCopy,
+    kCopyBesideProduct,
+  };
   Kind kind = Kind::kCopy;
   Bytes bytes;         // of one buffer
   int64_t inputs = 2;  // kSum
@@ -36,10 +52,66 @@ class PreparedKernel {
   virtual void cool() = 0;
 };
 
+// The device that a module's kernels run on, where that is not a core of this processor.
+struct DeviceDescription {
+  std::string name;  // as its driver gives it: "NVIDIA H200"
+  int64_t sm_count = 0;
+  double clock_mhz = 0;  // the most it may run at
+  int64_t memory_bytes = 0;
+  int64_t second_cache_bytes = 0;
+};
+
+// Runs of one kernel, each once out of cold and once out of hot caches.
+struct TimedRuns {
+  std::vector<double> cold_s;
+  std::vector<double> hot_s;
+};
+
+// A second timer, which traces nothing.
+struct UntracedTimes {
+  // One run out of hot caches, as the difference between a long and a short row of them that the
+  // device replays by itself: with what it spends between two kernels.
+  double replay_s = 0;
+  double launch_s = 0;  // what the host spends on launching one run
+};
+
+// What a device spends between two kernels: replayed as a graph, and launched by a host that is
+// ahead of it.
+struct DispatchTimes {
+  double replayed_s = 0;
+  double launched_s = 0;
+};
+
+// Tasks that ran one after the other on a device, in nanoseconds since the first began.
+struct DeviceRun {
+  std::vector<int64_t> start_ns;
+  std::vector<int64_t> end_ns;
+  int64_t makespan_ns = 0;
+};
+// The kernels of one task, one after the other.
+using DeviceTask = std::vector<PreparedKernel*>;
+
+// A device that keeps time by itself, and takes work without waiting for it. All functions fail
+// with the driver's or the tracing library's own words.
+class KernelDevice {
+ public:
+  virtual ~KernelDevice() = default;
+  virtual DeviceDescription description() const = 0;
+  // Adds `pairs` runs.
+  virtual Status time(PreparedKernel& kernel, size_t pairs, TimedRuns& out) = 0;
+  virtual Result<UntracedTimes> untraced_times(PreparedKernel& kernel) = 0;
+  virtual Result<DispatchTimes> dispatch_times() = 0;
+  virtual double clock_mhz() const = 0;  // now; 0 where the driver does not say
+  // `replayed`: as one graph; else each kernel launched by the host.
+  virtual Result<DeviceRun> run(const std::vector<DeviceTask>& tasks, bool replayed) = 0;
+};
+
 class KernelModule {
  public:
   virtual ~KernelModule() = default;
   virtual std::string library() const = 0;  // name and version
+  // Null: kernels run on the thread that calls them, and its CPU time is theirs.
+  virtual KernelDevice* device() { return nullptr; }
   // Once on every thread that prepares or runs kernels: they use one core each.
   virtual void enter_thread() = 0;
   // Kernels have buffers of their own: what a kernel computes is thrown away. REQUIRES: the phase
@@ -50,10 +122,11 @@ class KernelModule {
 };
 
 // Raised with every change of this file: a module of another build is refused.
-inline constexpr int kKernelModuleAbi = 1;
+inline constexpr int kKernelModuleAbi = 2;
 
-// The one function that a module exports; null where `abi` is not its own.
-extern "C" using KernelModuleEntry = KernelModule * (int abi);
+// The one function that a module exports; null where `abi` is not its own, or where its device is
+// not there, which it writes into `why`.
+extern "C" using KernelModuleEntry = KernelModule * (int abi, std::string* why);
 inline constexpr const char* kKernelModuleEntry = "soapbox_kernel_module";
 
 // Opens libsoapbox_NAME.so from `folder`, for the rest of the process. kUnavailable where it is not

@@ -60,6 +60,32 @@ MedianInterval median_interval(std::span<const double> values, Rng& rng) {
 Measurer::Measurer(const MeasureSpec& spec, uint64_t seed)
     : spec_(spec), rng_(seed), clock_s_(empty_reading_s()) {}
 
+bool Measurer::is_narrow(const Measurement& so_far) {
+  const MedianInterval interval = median_interval(so_far.cold_s, rng_);
+  return (interval.high - interval.low) / 2 <= spec_.interval_share * median(so_far.cold_s);
+}
+
+Result<Measurement> Measurer::measure(PreparedKernel& kernel, KernelDevice& device) {
+  TimedRuns runs;
+  const int64_t begin_ns = steady_now_ns();
+  Measurement out;
+  do {
+    Status timed = device.time(kernel, spec_.least_samples, runs);
+    if (!timed) return timed.error();
+    out.cold_s = runs.cold_s;
+    out.hot_s = runs.hot_s;
+  } while (!is_narrow(out) && out.cold_s.size() < spec_.most_samples &&
+           seconds(steady_now_ns() - begin_ns) < spec_.most_seconds);
+  out.clock_mhz = device.clock_mhz();
+  const Result<UntracedTimes> untraced = device.untraced_times(kernel);
+  if (!untraced) return out;  // not every work can be replayed
+  out.replay_s = untraced->replay_s;
+  out.launch_s = untraced->launch_s;
+  const double apart = std::fabs(out.replay_s - median(out.hot_s));
+  out.disturbed = apart > 0.1 * median(out.hot_s) && apart > 1.5e-6 ? 1 : 0;
+  return out;
+}
+
 Measurement Measurer::measure(PreparedKernel& kernel) {
   Measurement out;
   for (int i = 0; i < 3; ++i) kernel.run();  // code pages, buffers, branch predictors
@@ -80,9 +106,7 @@ Measurement Measurer::measure(PreparedKernel& kernel) {
     out.hot_s.push_back(sample());
     if (out.cold_s.size() < next_look) continue;
     next_look += next_look / 2;
-    const MedianInterval interval = median_interval(out.cold_s, rng_);
-    const double half = (interval.high - interval.low) / 2;
-    if (half <= spec_.interval_share * median(out.cold_s)) break;
+    if (is_narrow(out)) break;
     if (seconds(thread_cpu_ns() - begin) > spec_.most_seconds) break;
   }
   out.disturbed = static_cast<double>(disturbed) / static_cast<double>(2 * out.cold_s.size());

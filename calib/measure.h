@@ -1,6 +1,7 @@
 // Timing one prepared kernel.
 //
-// CPU time of the thread, because other programs' work enters wall time and not this. Every
+// CPU time of the thread, because other programs' work enters wall time and not this; on a device
+// that keeps time by itself, that. Every
 // sample is taken twice: cold, after its buffers were taken out of all caches, as inside an
 // iteration, whose activations are many times the caches; hot, directly after. Sampling ends when
 // the 95 % interval of the cold median, by bootstrap, is narrow enough, or at a limit.
@@ -43,14 +44,23 @@ struct Measurement {
   // Of the samples, the share whose wall time exceeds their CPU time by more than 5 %: another
   // program was on the core, and may have changed its caches.
   double disturbed = 0;
+  // On a device that keeps time by itself: the second timer's figures (kernel_module.h; 0: none),
+  // and its clock directly after. `disturbed` is 1 where the two timers are more than 10 % and
+  // 1.5 us apart.
+  double replay_s = 0;
+  double launch_s = 0;
+  double clock_mhz = 0;
 };
 
 class Measurer {
  public:
   Measurer(const MeasureSpec& spec, uint64_t seed);
   Measurement measure(PreparedKernel& kernel);
+  Result<Measurement> measure(PreparedKernel& kernel, KernelDevice& device);
 
  private:
+  bool is_narrow(const Measurement& so_far);
+
   MeasureSpec spec_;
   Rng rng_;
   double clock_s_;  // what reading the clock twice takes

@@ -375,6 +375,9 @@ class OneDnn : public KernelModule {
   }
 
   Result<std::unique_ptr<PreparedKernel>> prepare(const StreamWork& work) override {
+    if (work.kind > StreamWork::Kind::kCopy) {
+      return Error{ErrorCode::kUsage, "a core has no memory of its own to copy to or from", {}};
+    }
     const auto make = [&]() -> std::unique_ptr<PreparedKernel> {
       if (work.kind == StreamWork::Kind::kCopy) {
         return std::make_unique<Copy>(static_cast<size_t>(work.bytes.count()));
@@ -439,7 +442,7 @@ class OneDnn : public KernelModule {
 }  // namespace soapbox::calib
 
 extern "C" __attribute__((visibility("default"))) soapbox::calib::KernelModule*
-soapbox_kernel_module(int abi) {
+soapbox_kernel_module(int abi, std::string*) {
   static soapbox::calib::OneDnn module;
   return abi == soapbox::calib::kKernelModuleAbi ? &module : nullptr;
 }

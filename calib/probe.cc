@@ -10,49 +10,6 @@
 namespace soapbox::calib {
 namespace {
 
-bool has_window(OpKind kind) {
-  return kind == OpKind::kConv2d || kind == OpKind::kPool2d;
-}
-
-// How many of a kind's dimensions are reductions: the last ones.
-size_t reductions(OpKind kind) {
-  switch (kind) {
-    case OpKind::kConv2d:
-    case OpKind::kLinear:
-    case OpKind::kLstm:
-    case OpKind::kAttention:
-      return 1;
-    default:
-      return 0;
-  }
-}
-
-bool has_weights(const Piece& piece) {
-  switch (piece.kind) {
-    case OpKind::kConv2d:
-    case OpKind::kLinear:
-    case OpKind::kLstm:
-    case OpKind::kEmbedding:
-      return true;
-    default:
-      return piece.weighted;
-  }
-}
-
-Piece piece_of(const Operator& op, const Extents& extents, Phase phase) {
-  Piece piece;
-  piece.kind = op.kind;
-  piece.extents.assign(extents.begin(), extents.begin() + static_cast<ptrdiff_t>(op.dims.size()));
-  piece.phase = phase;
-  piece.inputs = static_cast<int64_t>(op.inputs.size());
-  piece.weighted = op.kind == OpKind::kElementwise && !op.weights.empty();
-  if (!has_window(op.kind)) return piece;
-  piece.kernel_h = op.kernel_h;
-  piece.kernel_w = op.kernel_w;
-  piece.stride = op.inputs[0].axes[2].stride;
-  return piece;
-}
-
 // Every vector of power-of-two degrees with a product of at most `left`, as extents of a piece.
 void for_all_pieces(const Operator& op, size_t dim, int64_t left, Extents& extents,
                     std::set<Extents>& out) {
@@ -70,47 +27,6 @@ void for_all_pieces(const Operator& op, size_t dim, int64_t left, Extents& exten
 
 }  // namespace
 
-Operator operator_of(const Piece& piece) {
-  Operator op;
-  op.name = to_string(piece.kind);
-  op.kind = piece.kind;
-  for (const int64_t extent : piece.extents) op.dims.push_back({"", extent, DimClass::kSample});
-  op.output_rank = piece.extents.size() - reductions(piece.kind);
-  op.kernel_h = piece.kernel_h;
-  op.kernel_w = piece.kernel_w;
-  for (int64_t i = 0; i < piece.inputs; ++i) {
-    std::vector<AxisMap> axes(op.output_rank, AxisMap::whole());
-    if (has_window(piece.kind)) {
-      axes[2] = AxisMap::window(2, piece.stride, piece.kernel_h, 0);
-      axes[3] = AxisMap::window(3, piece.stride, piece.kernel_w, 0);
-    }
-    op.inputs.push_back({OpId(0), std::move(axes)});
-  }
-  if (has_weights(piece)) op.weights.push_back({WeightId(0), {}});
-  return op;
-}
-
-Extents extents_of(const Piece& piece) {
-  Extents extents = {1, 1, 1, 1, 1, 1};
-  std::copy(piece.extents.begin(), piece.extents.end(), extents.begin());
-  return extents;
-}
-
-Work work_of(const Piece& piece) {
-  const PieceWork work = work_of(operator_of(piece), extents_of(piece));
-  switch (piece.phase) {
-    case Phase::kForward:
-      return work.forward;
-    case Phase::kBackwardInput:
-      return work.backward_input;
-    case Phase::kBackwardWeight:
-      return work.backward_weight;
-    case Phase::kBackward:
-      break;
-  }
-  SOAPBOX_CHECK(false, "a piece is of one phase");
-}
-
 Work work_of(const Stream& stream) {
   const double bytes = static_cast<double>(stream.bytes);
   switch (stream.kind) {
@@ -120,6 +36,8 @@ Work work_of(const Stream& stream) {
       return sum_work(bytes, stream.inputs);
     case StreamWork::Kind::kCopy:
       return sum_work(bytes, 1);  // read one, write one
+    default:
+      return {};
   }
   SOAPBOX_CHECK(false, "a kind of stream");
 }
@@ -129,31 +47,36 @@ Work work_of(const ProbePoint& point) {
 }
 
 std::span<const ProbeRow> probe_table() {
-  static constexpr std::array<ProbeRow, 10> kProbes = {{
+  static constexpr std::array<ProbeRow, 13> kProbes = {{
       {"attention", "scores, softmax and sum: batched products", probe_attention},
       {"conv", "convolutions of image networks, each gradient apart", probe_conv},
       {"elementwise", "additions and activations", probe_elementwise},
       {"embedding", "rows of a table, gathered and scattered", probe_embedding},
+      {"host_copy", "copies between host and device: pinned, pageable, both ways", probe_host_copy},
+      {"launch", "a kernel that does nothing", probe_launch},
       {"linear", "products of linear layers, each gradient apart", probe_linear},
       {"lstm", "cells of one and of several steps", probe_lstm},
       {"memory", "copies, sums of gradients, optimiser steps", probe_memory},
       {"normalisation", "layer normalisation", probe_normalisation},
+      {"overlap", "a product and a copy to the device at the same time", probe_overlap},
       {"pool", "pooling", probe_pool},
       {"softmax", "softmax over classes", probe_softmax},
   }};
   return kProbes;
 }
 
-std::vector<ProbePoint> probe_points(bool quick, uint64_t seed) {
+std::vector<ProbePoint> probe_points(const ProbeScope& scope, uint64_t seed) {
   std::vector<ProbePoint> points;
   uint64_t stream = 0;
   for (const ProbeRow& row : probe_table()) {
     Rng rng(seed, stream++);
     std::vector<std::variant<Piece, Stream>> found;
-    row.points(quick, rng, found);
+    row.points(scope, rng, found);
     for (auto& what : found) {
       ProbePoint point{std::string(row.name), std::move(what)};
-      if (work_of(point).kernels > 0) points.push_back(std::move(point));
+      const auto* stream_point = std::get_if<Stream>(&point.what);
+      const bool is_pass = stream_point == nullptr || stream_point->is_pass();
+      if (!is_pass || work_of(point).kernels > 0) points.push_back(std::move(point));
     }
   }
   return points;

@@ -18,7 +18,7 @@ bool same_work(const Work& a, const Work& b) {
 
 TEST(Probe, EveryProbeHasPointsAndEveryPointWork) {
   std::set<std::string> probes;
-  for (const ProbePoint& point : probe_points(true, 1)) {
+  for (const ProbePoint& point : probe_points({.quick = true}, 1)) {
     EXPECT_GT(work_of(point).kernels, 0) << point.probe;
     probes.insert(point.probe);
   }
@@ -32,7 +32,7 @@ TEST(Probe, EveryProbeHasPointsAndEveryPointWork) {
 TEST(Probe, ASeedSaysWhatIsMeasuredAndQuickMeasuresLess) {
   const auto sizes = [](bool quick, uint64_t seed) {
     std::vector<std::variant<Piece, Stream>> what;
-    for (const ProbePoint& point : probe_points(quick, seed)) what.push_back(point.what);
+    for (const ProbePoint& point : probe_points({.quick = quick}, seed)) what.push_back(point.what);
     return what;
   };
   EXPECT_EQ(sizes(true, 1), sizes(true, 1));

@@ -159,12 +159,7 @@ void fit_product(ProductKind kind, const ProductShape& start,
 
 }  // namespace
 
-RooflineFit fit_roofline(const KernelSamples& samples, const FittedDevice& device) {
-  Hardware hardware;
-  hardware.name = device.name;
-  hardware.fp32_peak = device.fp32_peak;
-  hardware.memory_bandwidth = device.memory_bandwidth;
-  hardware.sm_count = device.sm_count;
+std::array<ProductShape, kProductKinds> gpu_product_starts() {
   // Tile shapes are those in the names of the kernels that the libraries chose for these samples.
   // Splits of k: the samples do not show them; weight gradients need them, because their result is
   // small and their k is the number of samples and positions.
@@ -185,6 +180,16 @@ RooflineFit fit_roofline(const KernelSamples& samples, const FittedDevice& devic
   // Transforms inside one kernel, and apart from it: then larger patches save more multiplications.
   const ProductShape winograd{
       {{128, 32, 1.5, 0.1}, {64, 64, 1.5, 0.1}, {128, 128, 2.5, 4}}, 0.5, 100, 0, 1};
+  return {linear, gemm, conv, winograd};
+}
+
+RooflineFit fit_roofline(const KernelSamples& samples, const FittedDevice& device) {
+  Hardware hardware;
+  hardware.name = device.name;
+  hardware.fp32_peak = device.fp32_peak;
+  hardware.memory_bandwidth = device.memory_bandwidth;
+  hardware.sm_count = device.sm_count;
+  const auto [linear, gemm, conv, winograd] = gpu_product_starts();
   RooflineFit fit;
   fit_memory(samples, hardware, fit);
   fit_product(ProductKind::kLinear, linear, samples.linear, hardware, 0, fit);

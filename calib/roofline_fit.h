@@ -11,6 +11,7 @@
 // O(steps x parameters x rows x tiles); a few seconds for the 18,000 rows of the P100.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,6 +46,10 @@ struct FittedDevice {
   const char* source;
 };
 std::span<const FittedDevice> fitted_devices();
+
+// Where the search for a GPU's products begins, by ProductKind: tiles in the names of the kernels
+// that libraries choose, splits of k that weight gradients need.
+std::array<ProductShape, kProductKinds> gpu_product_starts();
 
 RooflineFit fit_roofline(const KernelSamples& samples, const FittedDevice& device);
 

@@ -1,5 +1,6 @@
 #include "calib/sample_file.h"
 
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -14,16 +15,24 @@ constexpr std::string_view kFormat = "soapbox samples 1";
 constexpr size_t kPhaseNames = 3;
 constexpr size_t kOpKinds = static_cast<size_t>(OpKind::kElementwise) + 1;
 
-std::string name_of(StreamWork::Kind kind) {
-  switch (kind) {
-    case StreamWork::Kind::kUpdate:
-      return "update";
-    case StreamWork::Kind::kSum:
-      return "sum";
-    case StreamWork::Kind::kCopy:
-      return "copy";
-  }
-  return "?";
+// By StreamWork::Kind.
+constexpr std::array<std::string_view, 12> kStreamNames = {
+    "update",
+    "sum",
+    "copy",
+    "launch",
+    "to_device",
+    "from_device",
+    "to_device_paged",
+    "from_device_paged",
+    "both_ways",
+    "product",
+    "product_and_copy",
+    "copy_and_product",
+};
+
+std::string_view name_of(StreamWork::Kind kind) {
+  return kStreamNames[static_cast<size_t>(kind)];
 }
 
 std::vector<int64_t> to_ns(const std::vector<double>& seconds) {
@@ -38,6 +47,7 @@ Json to_json(const Piece& piece) {
                {"extents", piece.extents},
                {"inputs", piece.inputs}};
   if (piece.weighted) json["weighted"] = true;
+  if (piece.type != DataType::kFp32) json["type"] = to_string(piece.type);
   if (piece.kind == OpKind::kConv2d || piece.kind == OpKind::kPool2d) {
     json["window"] = {piece.kernel_h, piece.kernel_w, piece.stride};
   }
@@ -53,12 +63,20 @@ void require(bool holds, std::string_view what) {
   if (!holds) throw std::runtime_error(std::string(what));
 }
 
+DataType read_type(const Json& json) {
+  constexpr size_t kTypes = static_cast<size_t>(DataType::kFp8) + 1;
+  const std::string name = json.value("type", to_string(DataType::kFp32));
+  for (size_t i = 0; i < kTypes; ++i) {
+    if (name == to_string(static_cast<DataType>(i))) return static_cast<DataType>(i);
+  }
+  throw std::runtime_error(str_cat("unknown type '", shown(name), "'"));
+}
+
 std::variant<Piece, Stream> read_point(const Json& json) {
   const std::string kind = json.at("kind");
-  for (const auto stream :
-       {StreamWork::Kind::kUpdate, StreamWork::Kind::kSum, StreamWork::Kind::kCopy}) {
-    if (kind != name_of(stream)) continue;
-    const Stream read{stream, json.at("bytes"), json.at("inputs")};
+  for (size_t i = 0; i < kStreamNames.size(); ++i) {
+    if (kind != kStreamNames[i]) continue;
+    const Stream read{static_cast<StreamWork::Kind>(i), json.at("bytes"), json.at("inputs")};
     require(read.bytes > 0 && read.inputs > 0, "bytes and inputs must be positive");
     return read;
   }
@@ -81,6 +99,7 @@ std::variant<Piece, Stream> read_point(const Json& json) {
   for (const int64_t extent : piece.extents) require(extent > 0, "extents must be positive");
   piece.inputs = json.at("inputs");
   piece.weighted = json.value("weighted", false);
+  piece.type = read_type(json);
   if (piece.kind == OpKind::kConv2d || piece.kind == OpKind::kPool2d) {
     require(piece.extents.size() >= 4, "an image has 4 extents");
     const auto window = json.at("window").get<std::array<int64_t, 3>>();
@@ -111,6 +130,9 @@ Sample read_sample(const Json& json) {
   sample.measured.disturbed = json.at("disturbed");
   sample.measured.cold_s = read_times(json.at("cold_ns"));
   sample.measured.hot_s = read_times(json.at("hot_ns"));
+  sample.measured.replay_s = static_cast<double>(json.value("replay_ns", int64_t{0})) * 1e-9;
+  sample.measured.launch_s = static_cast<double>(json.value("launch_ns", int64_t{0})) * 1e-9;
+  sample.measured.clock_mhz = json.value("clock_mhz", 0.0);
   return sample;
 }
 
@@ -131,6 +153,8 @@ SampleHeader read_header(const Json& json) {
   header.seed = json.at("seed");
   header.quick = json.at("quick");
   header.dispatch_s = json.at("dispatch_ns").get<double>() * 1e-9;
+  header.sm_count = json.value("sm_count", int64_t{0});
+  header.launched_dispatch_s = json.value("launched_dispatch_ns", 0.0) * 1e-9;
   require(header.processor.cores > 0 && header.processor.memory_bytes > 0, "no processor");
   return header;
 }
@@ -138,20 +162,24 @@ SampleHeader read_header(const Json& json) {
 }  // namespace
 
 std::string to_line(const SampleHeader& header) {
-  const Json json = {{"format", kFormat},
-                     {"processor_id", header.processor.id},
-                     {"processor", header.processor.name},
-                     {"cores", header.processor.cores},
-                     {"clock_mhz", header.processor.clock_mhz},
-                     {"second_cache_bytes", header.processor.second_cache_bytes},
-                     {"memory_bytes", header.processor.memory_bytes},
-                     {"system", header.processor.system},
-                     {"library", header.library},
-                     {"version", header.version},
-                     {"started_at", header.started_at},
-                     {"seed", header.seed},
-                     {"quick", header.quick},
-                     {"dispatch_ns", std::llround(header.dispatch_s * 1e9)}};
+  Json json = {{"format", kFormat},
+               {"processor_id", header.processor.id},
+               {"processor", header.processor.name},
+               {"cores", header.processor.cores},
+               {"clock_mhz", header.processor.clock_mhz},
+               {"second_cache_bytes", header.processor.second_cache_bytes},
+               {"memory_bytes", header.processor.memory_bytes},
+               {"system", header.processor.system},
+               {"library", header.library},
+               {"version", header.version},
+               {"started_at", header.started_at},
+               {"seed", header.seed},
+               {"quick", header.quick},
+               {"dispatch_ns", std::llround(header.dispatch_s * 1e9)}};
+  if (header.sm_count > 0) {
+    json["sm_count"] = header.sm_count;
+    json["launched_dispatch_ns"] = std::llround(header.launched_dispatch_s * 1e9);
+  }
   return str_cat(json.dump(), "\n");
 }
 
@@ -163,6 +191,11 @@ std::string to_line(const Sample& sample) {
   json["disturbed"] = std::round(sample.measured.disturbed * 100) / 100;
   json["cold_ns"] = to_ns(sample.measured.cold_s);
   json["hot_ns"] = to_ns(sample.measured.hot_s);
+  if (sample.measured.replay_s > 0) {
+    json["replay_ns"] = std::llround(sample.measured.replay_s * 1e9);
+    json["launch_ns"] = std::llround(sample.measured.launch_s * 1e9);
+  }
+  if (sample.measured.clock_mhz > 0) json["clock_mhz"] = sample.measured.clock_mhz;
   return str_cat(json.dump(), "\n");
 }
 

@@ -23,6 +23,9 @@ struct SampleHeader {
   uint64_t seed = 0;
   bool quick = false;
   double dispatch_s = 0;  // from the end of one task of a real run to the start of the next
+  // Of a GPU, which `processor` then describes; 0 for cores.
+  int64_t sm_count = 0;
+  double launched_dispatch_s = 0;  // the same where the host launches; dispatch_s: replayed
 };
 
 struct Sample {

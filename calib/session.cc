@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -63,15 +64,18 @@ class Session {
   Result<double> measure(const ProbePoint& point, bool anchor) {
     if (spec_.interrupted()) return Error{ErrorCode::kInterrupted, "interrupted", {}};
     const auto kernel = prepare(point);
-    if (!kernel) {
-      ++outcome_.refused;
-      return 0.0;
-    }
+    if (!kernel) return refuse(kernel.error());
     Sample sample;
     sample.point = point;
     sample.at_s = elapsed_s();
     sample.anchor = anchor;
-    sample.measured = measurer_.measure(**kernel);
+    if (KernelDevice* const device = module_.device()) {
+      Result<Measurement> measured = measurer_.measure(**kernel, *device);
+      if (!measured) return refuse(measured.error());
+      sample.measured = *std::move(measured);
+    } else {
+      sample.measured = measurer_.measure(**kernel);
+    }
     const Status written = spec_.write(to_line(sample));
     if (!written) return written.error();
     if (!anchor) {
@@ -102,6 +106,10 @@ class Session {
     spec.most_seconds = 0.08;
     spec.interval_share = 0.02;
     return spec;
+  }
+  double refuse(const Error& error) {
+    if (outcome_.refused++ == 0) outcome_.first_refusal = error.message;
+    return 0;
   }
   Result<std::unique_ptr<PreparedKernel>> prepare(const ProbePoint& point) {
     if (const auto* piece = std::get_if<Piece>(&point.what)) {
@@ -165,7 +173,8 @@ Result<SessionOutcome> run_session(KernelModule& module, std::vector<ProbePoint>
   const std::vector<ProbePoint> anchors = choose_anchors(points);
   Rng rng(spec.seed, 1000);
   shuffle(points, rng);
-  const BusyNeighbours neighbours(module, cores);
+  std::optional<BusyNeighbours> neighbours;
+  if (module.device() == nullptr) neighbours.emplace(module, cores);
   Session session(module, spec);
   Status anchored = session.measure_anchors(anchors);
   if (!anchored) return anchored.error();

@@ -24,14 +24,16 @@ struct SessionSpec {
 struct SessionOutcome {
   size_t measured = 0;
   size_t left_out = 0;
-  size_t refused = 0;  // that the library has no kernel or memory for
+  size_t refused = 0;         // that the library has no kernel or memory for
+  std::string first_refusal;  // in its words
   double seconds = 0;
   double drift = 0;      // of the anchor that moved most: |last median / first - 1|
   double disturbed = 0;  // mean over the points
 };
 
-// While it measures on the first core, the others are kept busy with products and copies: devices
-// of a cluster work at the same time, and share caches, memory and power.
+// A device that keeps time by itself is measured alone. Else, while it measures on the first core,
+// the others are kept busy with products and copies: devices of a cluster work at the same time,
+// and share caches, memory and power.
 //
 // Measures each point once (of equal ones the first) and writes its line. Fails where writing fails
 // or when interrupted; what was written stays.

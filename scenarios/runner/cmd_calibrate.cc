@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -12,7 +13,9 @@
 #include "calib/session.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/execution.h"
+#include "scenarios/runner/hardware_file.h"
 #include "scenarios/runner/interrupt.h"
+#include "scenarios/runner/model_file.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/progress.h"
@@ -33,6 +36,9 @@ struct CalibrateOptions {
   std::string out;
   std::optional<std::string> from;
   std::vector<std::string> models;
+  std::optional<std::string> hardware;
+  calib::LaunchMode launch = calib::LaunchMode::kGraph;
+  std::optional<int64_t> batch;
   calib::SessionSpec session;
   results::Format format = results::Format::kTable;
 };
@@ -56,13 +62,23 @@ Result<CalibrateOptions> read_options(const Arguments& arguments) {
     return usage_error(unknown_name("--backend", options.backend, known));
   }
   options.from = arguments.text("from");
-  for (const char* const option : {"quick", "models", "seed", "time-limit", "backend"}) {
+  for (const char* const option : {"quick", "models", "batch", "seed", "time-limit", "backend"}) {
     if (options.from && arguments.has(option)) {
       return usage_error(str_cat("calibrate: --", option, " does not apply to --from"));
     }
   }
   options.out = arguments.text_or("out", "calibration");
   if (const auto models = arguments.text("models")) options.models = split_list(*models);
+  options.hardware = arguments.text("hardware");
+  const std::string launch = arguments.text_or("launch", "graph");
+  const std::vector<std::string> ways = {"graph", "stream"};
+  if (std::find(ways.begin(), ways.end(), launch) == ways.end()) {
+    return usage_error(unknown_name("--launch", launch, ways));
+  }
+  if (launch == "stream") options.launch = calib::LaunchMode::kStream;
+  const auto batch = arguments.whole_number("batch", 1, kMostSamples);
+  if (!batch) return batch.error();
+  options.batch = *batch;
   const auto seed = arguments.whole_number("seed", 0, std::numeric_limits<int64_t>::max());
   if (!seed) return seed.error();
   const auto limit = arguments.whole_number("time-limit", 1, kMostSeconds);
@@ -107,17 +123,19 @@ class LineFile {
   int descriptor_;
 };
 
+// `most_pieces`: models are cut into up to as many.
 Result<std::vector<calib::ProbePoint>> choose_points(const CalibrateOptions& options,
-                                                     int64_t cores) {
+                                                     int64_t most_pieces, bool gpu) {
   std::vector<calib::ProbePoint> points;
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
   for (const std::string& name : options.models) {
-    const Result<LoadedModel> model = load_model(*scenarios, name, {std::nullopt, cores});
+    const Result<LoadedModel> model = load_model(*scenarios, name, {options.batch, most_pieces});
     if (!model) return model.error();
-    for (auto& point : calib::model_points(model->model, cores)) points.push_back(std::move(point));
+    for (auto& point : calib::model_points(model->model, most_pieces))
+      points.push_back(std::move(point));
   }
-  for (auto& point : calib::probe_points(options.session.quick, options.session.seed)) {
+  for (auto& point : calib::probe_points({options.session.quick, gpu}, options.session.seed)) {
     points.push_back(std::move(point));
   }
   return points;
@@ -129,25 +147,58 @@ std::string percent(double fraction) {
   return text;
 }
 
+// "NVIDIA H200" as the name of files: "NVIDIA-H200".
+std::string id_of(const std::string& name) {
+  std::string id;
+  for (const char c : name) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_';
+    id += plain ? c : '-';
+  }
+  return id;
+}
+
+// Who measures, and with what.
+Result<calib::SampleHeader> describe(const CalibrateOptions& options, calib::KernelModule& module) {
+  calib::SampleHeader header;
+  header.processor = calib::this_processor();
+  if (calib::KernelDevice* const device = module.device()) {
+    const calib::DeviceDescription description = device->description();
+    header.processor.name = description.name;
+    header.processor.id = id_of(description.name);
+    header.processor.cores = 1;
+    header.processor.clock_mhz = description.clock_mhz;
+    header.processor.memory_bytes = description.memory_bytes;
+    header.processor.second_cache_bytes = description.second_cache_bytes;
+    header.sm_count = description.sm_count;
+    const Result<calib::DispatchTimes> dispatch = device->dispatch_times();
+    if (!dispatch) return dispatch.error();
+    header.dispatch_s = dispatch->replayed_s;
+    header.launched_dispatch_s = dispatch->launched_s;
+  } else {
+    header.dispatch_s = calib::dispatch_seconds();
+  }
+  if (options.hardware) header.processor.id = *options.hardware;
+  header.library = module.library();
+  header.version = kVersion;
+  header.started_at = utc_now();
+  header.seed = options.session.seed;
+  header.quick = options.session.quick;
+  return header;
+}
+
 Status measure(const CalibrateOptions& options, const std::string& samples,
                const Console& console) {
   const std::string folder = fs::path(executable_path()).parent_path().string();
   const Result<calib::KernelModule*> module = calib::open_kernel_module(options.backend, folder);
   if (!module) return module.error();
-  calib::SampleHeader header;
-  header.processor = calib::this_processor();
-  header.library = (*module)->library();
-  header.version = kVersion;
-  header.started_at = utc_now();
-  header.seed = options.session.seed;
-  header.quick = options.session.quick;
+  const Result<calib::SampleHeader> header = describe(options, **module);
+  if (!header) return header.error();
   Result<std::vector<calib::ProbePoint>> points =
-      choose_points(options, static_cast<int64_t>(header.processor.cores));
+      choose_points(options, static_cast<int64_t>(header->processor.cores), header->sm_count > 0);
   if (!points) return points.error();
   Status made = make_folder(options.out);
   if (!made) return made;
   const Interrupt interrupt;
-  header.dispatch_s = calib::dispatch_seconds();
   const LineFile file(samples);
   if (!file.is_open()) return cannot("write", samples, std::strerror(errno));
   Progress progress(console, points->size());
@@ -158,7 +209,7 @@ Status measure(const CalibrateOptions& options, const std::string& samples,
   Result<calib::SessionOutcome> outcome = Error{};
   // On a thread of its own, which it pins.
   std::thread([&] {
-    outcome = calib::run_session(**module, *std::move(points), header, session);
+    outcome = calib::run_session(**module, *std::move(points), *header, session);
   }).join();
   progress.clear();
   if (!outcome) {
@@ -170,11 +221,32 @@ Status measure(const CalibrateOptions& options, const std::string& samples,
   }
   console.say(
       str_cat(outcome->measured, " points in ", std::lround(outcome->seconds), " s, ",
-              outcome->left_out, " left out for want of time, ", outcome->refused,
-              " refused; anchors drifted by ", percent(outcome->drift),
+              outcome->left_out, " left out for want of time, ", outcome->refused, " refused",
+              outcome->refused > 0 ? str_cat(" (the first: ", outcome->first_refusal, ")") : "",
+              "; anchors drifted by ", percent(outcome->drift),
               outcome->drift > 0.03 ? " (more than 3 %: measure again on a quieter machine)" : "",
               "; ", percent(outcome->disturbed), " of the samples disturbed"));
   return ok();
+}
+
+// A GPU of the catalogue keeps its datasheet there, and takes its row along.
+Result<calib::DeviceProfile> fit(const calib::SampleFile& file, calib::LaunchMode launch) {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (file.header.sm_count == 0 || !scenarios)
+    return calib::make_device_profile(file, nullptr, launch);
+  const std::string path = scenarios->hardware_catalogue();
+  const Result<HardwareCatalogue> catalogue = HardwareCatalogue::read(path);
+  if (!catalogue) return catalogue.error();
+  const Result<Hardware> known = catalogue->find(file.header.processor.id);
+  if (!known) return calib::make_device_profile(file, nullptr, launch);
+  Result<calib::DeviceProfile> profile = calib::make_device_profile(file, &*known, launch);
+  const Result<std::string> text = read_text_file(path);
+  if (!profile || !text) return profile;
+  std::string rows = text->substr(0, text->find('\n') + 1);
+  const size_t begin = text->find(str_cat("\n", known->name, ",")) + 1;
+  rows += text->substr(begin, text->find('\n', begin) + 1 - begin);
+  profile->files.push_back({"hardware/hardware.csv", std::move(rows)});
+  return profile;
 }
 
 results::Table family_table(const calib::DeviceProfile& profile) {
@@ -207,7 +279,7 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (!text) return text.error();
   const Result<calib::SampleFile> file = calib::parse_samples(*text, samples);
   if (!file) return file.error();
-  const Result<calib::DeviceProfile> profile = calib::make_device_profile(*file);
+  const Result<calib::DeviceProfile> profile = fit(*file, options->launch);
   if (!profile) return profile.error();
   for (const calib::NamedText& one : profile->files) {
     const fs::path path = out / one.path;
@@ -233,10 +305,15 @@ CommandRow calibrate_command() {
       Syntax{
           .command = "calibrate",
           .options =
-              {{"backend", "NAME", "cpu (default): oneDNN on one core; cuda"},
+              {{"backend", "NAME", "cpu (default): oneDNN on one core; cuda: the first GPU"},
                {"out", "DIR", "samples and profile go there (default calibration)"},
-               {"models", "LIST",
-                "also the pieces of these models, at their batch for all cores: lenet,my.toml"},
+               {"models", "LIST", "also the pieces of these models: lenet,my.toml"},
+               {"batch", "N", "of those models, instead of their own for all cores"},
+               {"hardware", "NAME",
+                "what the device is called; of scenarios/hardware: the fit is relative to its row"},
+               {"launch", "HOW",
+                "cuda: costs of kernels that are replayed as a graph (default), or launched one by "
+                "one: stream"},
                {"quick", "", "about a third of the points, fewer samples of each"},
                {"time-limit", "S", "seconds of measuring (default 600, with --quick 100)"},
                {"seed", "S", "of sizes and order (default 1)"},

@@ -72,6 +72,15 @@ Result<ExecuteOptions> read_options(const Arguments& arguments) {
   }
   options.run.tcp_links = links == "tcp";
   options.run.realtime = arguments.has("realtime");
+  const std::string launch = arguments.text_or("launch", "graph");
+  const std::vector<std::string> ways = {"graph", "stream"};
+  if (std::find(ways.begin(), ways.end(), launch) == ways.end()) {
+    return usage_error(unknown_name("--launch", launch, ways));
+  }
+  options.run.replayed = launch == "graph";
+  if (arguments.has("launch") && options.backend->name != "cuda") {
+    return usage_error("execute: --launch is for --backend cuda");
+  }
   const bool paced = options.backend->name == "paced";
   for (const char* const option : {"time-scale", "links", "ring", "rate"}) {
     if (!paced && arguments.has(option)) {
@@ -80,6 +89,9 @@ Result<ExecuteOptions> read_options(const Arguments& arguments) {
   }
   if (paced && options.run.realtime) {
     return usage_error("execute: --realtime is for --backend cpu; paced asks by itself");
+  }
+  if (options.run.realtime && options.backend->name == "cuda") {
+    return usage_error("execute: --realtime is for --backend cpu");
   }
   return options;
 }
@@ -290,7 +302,8 @@ CommandRow execute_command() {
   syntax.options.insert(
       syntax.options.end(),
       {{"backend", "NAME",
-        "paced: threads that wait as long as each task should take; cpu: real kernels"},
+        "paced: threads that wait as long as each task should take; cpu: real kernels on cores;\n"
+        "cuda: on one GPU"},
        {"recipe", "NAME", "the plan's rule (default data_parallel); see 'soapbox list recipes'"},
        {"plan", "FILE", "a plan as JSON, instead of a recipe"},
        {"random-plans", "N", "N random plans, instead of a recipe"},
@@ -300,6 +313,7 @@ CommandRow execute_command() {
        {"time-scale", "X", "paced: real seconds per simulated one (default: 1 s an iteration)"},
        {"links", "HOW", "paced: timed (default), or tcp: bytes go through loopback connections"},
        {"realtime", "", "cpu: ask for real-time priority, so that other programs do not disturb"},
+       {"launch", "HOW", "cuda: graph (default): replayed by the device, or stream: by the host"},
        {"ring", "N", "paced: instead of a plan, a ring all-reduce of N ranks over TCP"},
        {"rate", "RATE", "of the ring's links (default 20 MB/s)"},
        {"db", "FILE", "predictions and runs go there (default execute.db); made if absent"},

@@ -97,6 +97,8 @@ Result<Profile> read_profile(const std::string& path) {
   const std::string fit = file->string("fit");
   const bool has_table = file->has("measured");
   const std::string measured = has_table ? file->string("measured") : "";
+  const std::vector<std::string> switches = {"off", "on"};
+  if (file->has("nearby")) profile.nearby = file->choice("nearby", switches) == "on";
   profile.anchors = read_anchors(*file);
   if (!profile.anchors.empty()) {
     profile.unanchored_scale = file->number("unanchored_scale", kPositive);

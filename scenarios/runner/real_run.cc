@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "calib/cpu_run.h"
+#include "calib/gpu_run.h"
 #include "calib/paced.h"
 #include "scenarios/runner/scenario_files.h"
 #include "sim/base/str.h"
@@ -55,6 +56,24 @@ Result<PreparedRun> prepare_cpu(const LoadedProblem& loaded, const Plan& plan, c
   prepared.settings =
       nlohmann::json{{"library", (*module)->library()}, {"realtime", spec.realtime}}.dump();
   const std::shared_ptr<const calib::CpuRun> shared(*std::move(run));
+  prepared.run = [shared] { return shared->run(); };
+  return prepared;
+}
+
+Result<PreparedRun> prepare_cuda(const LoadedProblem& loaded, const Plan& plan,
+                                 const Run& predicted, const RealRunSpec& spec, const Interrupt&) {
+  const std::string folder = std::filesystem::path(executable_path()).parent_path().string();
+  const Result<calib::KernelModule*> module = calib::open_kernel_module("cuda", folder);
+  if (!module) return module.error();
+  Result<std::unique_ptr<calib::GpuRun>> run =
+      calib::GpuRun::prepare(loaded.model(), loaded.cluster(), plan, predicted.lowered,
+                             predicted.timeline, **module, spec.replayed);
+  if (!run) return run.error();
+  PreparedRun prepared;
+  prepared.settings = nlohmann::json{{"library", (*module)->library()},
+                                     {"launch", spec.replayed ? "graph" : "stream"}}
+                          .dump();
+  const std::shared_ptr<const calib::GpuRun> shared(*std::move(run));
   prepared.run = [shared] { return shared->run(); };
   return prepared;
 }
@@ -127,8 +146,9 @@ Result<calib::GraphRun> fastest_of(const PreparedRun& prepared, int64_t repeats)
 }  // namespace
 
 std::span<const BackendRow> backend_table() {
-  static const std::array<BackendRow, 2> kBackends = {{
+  static const std::array<BackendRow, 3> kBackends = {{
       {"cpu", "real kernels, a core for each device", prepare_cpu},
+      {"cuda", "real kernels on one GPU", prepare_cuda},
       {"paced", "threads that wait as long as each task should take", prepare_paced},
   }};
   return kBackends;

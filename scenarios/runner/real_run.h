@@ -23,6 +23,7 @@ struct RealRunSpec {
   std::optional<double> time_scale;  // paced: real seconds per simulated second; absent: chosen
   bool tcp_links = false;            // paced: links send their bytes through loopback TCP
   bool realtime = false;             // cpu: ask for real-time priority
+  bool replayed = true;              // cuda: as one graph, not each kernel launched by the host
 };
 
 // A plan made ready; each call runs it once.

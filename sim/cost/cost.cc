@@ -70,9 +70,15 @@ void Costs::use_measured(const MeasuredTable& table, const Operator& op, const E
 Costs::PieceTime Costs::piece_time(const DeviceCosts& device, const Operator& op,
                                    const Extents& extents) {
   const PieceWork work = work_of(op, extents);
-  PieceTime time = {phase_time(device, work.forward, op.type),
-                    phase_time(device, work.backward_input, op.type),
-                    phase_time(device, work.backward_weight, op.type)};
+  const auto corrected = [&](const Work& part, Phase phase) {
+    PhaseTime time = phase_time(device, part, op.type);
+    const double factor = device.nearby.factor(op, phase, part);
+    return PhaseTime{from_seconds(factor * time.fixed.seconds()), factor * time.run_seconds,
+                     time.provenance};
+  };
+  PieceTime time = {corrected(work.forward, Phase::kForward),
+                    corrected(work.backward_input, Phase::kBackwardInput),
+                    corrected(work.backward_weight, Phase::kBackwardWeight)};
   if (device.table != nullptr) use_measured(*device.table, op, extents, time);
   return time;
 }
@@ -109,6 +115,9 @@ Result<std::string> Costs::set_up(const Model& model, const Hardware& hardware,
   device.fitted_type = profile->fitted_type;
   device.factor = profile->unanchored_scale;
   device.table = profile->table;
+  if (profile->nearby && device.table != nullptr) {
+    device.nearby = NearbyPieces(device.table->pieces(), device.roofline);
+  }
   std::string text = str_cat(hardware.name, ": ", profile->source);
   if (device.table != nullptr) text += str_cat("; ", device.table->size(), " measured pieces");
   const auto anchor = std::find_if(profile->anchors.begin(), profile->anchors.end(),

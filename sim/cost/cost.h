@@ -11,6 +11,7 @@
 #include "sim/base/result.h"
 #include "sim/base/units.h"
 #include "sim/cluster/cluster.h"
+#include "sim/cost/nearby_pieces.h"
 #include "sim/cost/profile.h"
 #include "sim/cost/work.h"
 #include "sim/model/graph.h"
@@ -59,6 +60,7 @@ class Costs {
   struct DeviceCosts {
     Roofline roofline;
     std::shared_ptr<const MeasuredTable> table;  // may be null
+    NearbyPieces nearby;
     double factor = 1.0;
     bool calibrated = false;
     DataType fitted_type = DataType::kFp32;  // products of another type rest on its datasheet peak

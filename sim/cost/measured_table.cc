@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <utility>
 
 #include "sim/base/csv.h"
 #include "sim/base/str.h"
@@ -59,20 +60,6 @@ int64_t stride_of(const Operator& op) {
 
 }  // namespace
 
-std::string to_string(Phase phase) {
-  switch (phase) {
-    case Phase::kForward:
-      return "forward";
-    case Phase::kBackwardInput:
-      return "backward_input";
-    case Phase::kBackwardWeight:
-      return "backward_weight";
-    case Phase::kBackward:
-      return "backward";
-  }
-  return "unknown";
-}
-
 bool MeasuredTable::before(const Entry& a, const Entry& b, size_t dim) {
   if (a.routine != b.routine) return a.routine < b.routine;
   for (size_t i = 0; i < kMaxDims; ++i) {
@@ -102,6 +89,7 @@ Result<MeasuredTable> MeasuredTable::parse(std::string_view text, const std::str
 
 Result<MeasuredTable> MeasuredTable::from_csv(const CsvTable& csv, const std::string& hardware) {
   std::vector<Entry> entries;
+  std::vector<MeasuredPiece> pieces;
   std::map<std::pair<std::array<int64_t, 6>, Extents>, int> line_of;
   for (size_t row = 0; row < csv.row_count(); ++row) {
     if (csv.text(row, kHardware) != hardware) {
@@ -137,6 +125,14 @@ Result<MeasuredTable> MeasuredTable::from_csv(const CsvTable& csv, const std::st
     entry.extents = {1, 1, 1, 1, 1, 1};
     std::copy(extents->begin(), extents->end(), entry.extents.begin());
     entry.time = from_seconds(*time_us * 1e-6);
+    pieces.push_back({{.kind = *kind,
+                       .extents = *extents,
+                       .phase = *phase,
+                       .kernel_h = window[0],
+                       .kernel_w = window[1],
+                       .stride = window[2],
+                       .type = *type},
+                      entry.time});
     const int line = csv.where(row, 0).line;
     const auto [first, fresh] = line_of.emplace(std::pair(entry.routine, entry.extents), line);
     if (!fresh) {
@@ -145,6 +141,7 @@ Result<MeasuredTable> MeasuredTable::from_csv(const CsvTable& csv, const std::st
     entries.push_back(entry);
   }
   MeasuredTable table;
+  table.pieces_ = std::move(pieces);
   for (size_t dim = 0; dim < kMaxDims; ++dim) {
     table.by_dim_[dim] = entries;
     std::sort(table.by_dim_[dim].begin(), table.by_dim_[dim].end(),

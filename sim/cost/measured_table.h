@@ -22,14 +22,16 @@
 #include "sim/base/csv.h"
 #include "sim/base/result.h"
 #include "sim/base/units.h"
+#include "sim/cost/piece.h"
 #include "sim/cost/work.h"
 #include "sim/model/op.h"
 
 namespace soapbox {
 
-enum class Phase : uint8_t { kForward, kBackwardInput, kBackwardWeight, kBackward };
-inline constexpr size_t kPhases = 4;
-std::string to_string(Phase phase);
+struct MeasuredPiece {
+  Piece piece;  // of an elementwise operator, inputs and weights are not known
+  Duration time;
+};
 
 class MeasuredTable {
  public:
@@ -45,6 +47,7 @@ class MeasuredTable {
 
   std::optional<Figure> find(const Operator& op, const Extents& extents, Phase phase) const;
   size_t size() const { return by_dim_[0].size(); }
+  const std::vector<MeasuredPiece>& pieces() const { return pieces_; }  // in the file's order
 
  private:
   struct Entry {
@@ -55,6 +58,7 @@ class MeasuredTable {
   // Sorted by routine, the extents other than the index's dimension, that dimension: so a sweep
   // over it is contiguous.
   std::array<std::vector<Entry>, kMaxDims> by_dim_;
+  std::vector<MeasuredPiece> pieces_;
 
   static Result<MeasuredTable> from_csv(const CsvTable& csv, const std::string& hardware);
   static bool before(const Entry& a, const Entry& b, size_t dim);

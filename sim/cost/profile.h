@@ -37,6 +37,7 @@ struct Profile {
   std::vector<Anchor> anchors;
   double unanchored_scale = 1.0;  // for other models: geometric mean of the anchored ones' factors
   std::shared_ptr<const MeasuredTable> table;  // null: nothing measured
+  bool nearby = false;  // whether the table's pieces also correct the roofline (nearby_pieces.h)
 };
 
 }  // namespace soapbox

@@ -1,0 +1,322 @@
+#include "calib/cuda/device.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "calib/cuda/operators.h"
+#include "calib/precise_wait.h"
+
+namespace soapbox::calib::cuda {
+namespace {
+
+Error failed(const std::exception& error) {
+  return Error{ErrorCode::kEnvironment, error.what(), {}};
+}
+
+Launches& launches_of(PreparedKernel& kernel) {
+  return static_cast<Launches&>(kernel);  // the module makes no others
+}
+
+bool separates(const Activity& activity) {
+  return activity.kind == Activity::Kind::kMark || activity.kind == Activity::Kind::kFlush;
+}
+
+bool counted(const Activity& activity, Launches::Counts counts) {
+  if (counts == Launches::Counts::kAll) return true;
+  return (counts == Launches::Counts::kKernels) == (activity.kind == Activity::Kind::kKernel);
+}
+
+void extend(Segment& segment, const Activity& activity) {
+  if (segment.count++ == 0) segment.start_ns = activity.start_ns;
+  segment.end_ns = std::max(segment.end_ns, activity.end_ns);
+}
+
+// An event pair around work of the stream.
+class Stopwatch {
+ public:
+  explicit Stopwatch(cudaStream_t stream) : stream_(stream) {
+    check(cudaEventCreate(&begin_));
+    check(cudaEventCreate(&end_));
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+  ~Stopwatch() {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+  }
+  void start() { check(cudaEventRecord(begin_, stream_)); }
+  double stop_s() {
+    check(cudaEventRecord(end_, stream_));
+    check(cudaEventSynchronize(end_));
+    float ms = 0;
+    check(cudaEventElapsedTime(&ms, begin_, end_));
+    return static_cast<double>(ms) * 1e-3;
+  }
+
+ private:
+  cudaStream_t stream_;
+  cudaEvent_t begin_ = nullptr;
+  cudaEvent_t end_ = nullptr;
+};
+
+// What the stream was given, to be replayed.
+class Graph {
+ public:
+  template <class Function>
+  Graph(cudaStream_t stream, const Function& launch) : stream_(stream) {
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    try {
+      launch();
+    } catch (...) {
+      cudaGraph_t half = nullptr;
+      cudaStreamEndCapture(stream, &half);
+      if (half != nullptr) cudaGraphDestroy(half);
+      throw;
+    }
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamEndCapture(stream, &graph));
+    const cudaError_t made = cudaGraphInstantiate(&graph_, graph, 0);
+    cudaGraphDestroy(graph);
+    check(made);
+  }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  ~Graph() { cudaGraphExecDestroy(graph_); }
+  void launch() const { check(cudaGraphLaunch(graph_, stream_)); }
+  // The fastest of some replays, after one that does not count.
+  double seconds() const {
+    constexpr int kReplays = 3;
+    launch();
+    Stopwatch watch(stream_);
+    double best = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < kReplays; ++i) {
+      watch.start();
+      launch();
+      best = std::min(best, watch.stop_s());
+    }
+    return best;
+  }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraphExec_t graph_ = nullptr;
+};
+
+class Paused {
+ public:
+  explicit Paused(Trace& trace) : trace_(trace) { trace_.pause(); }
+  Paused(const Paused&) = delete;
+  Paused& operator=(const Paused&) = delete;
+  ~Paused() {
+    try {
+      trace_.resume();
+    } catch (const Failure&) {  // the next take() finds nothing, and says so
+    }
+  }
+
+ private:
+  Trace& trace_;
+};
+
+void launch_copies(const Launches& launches, int copies, cudaStream_t stream) {
+  for (int i = 0; i < copies; ++i) launches.launch(stream);
+}
+
+void launch_all(const std::vector<DeviceTask>& tasks, cudaStream_t stream) {
+  for (const DeviceTask& task : tasks) {
+    for (PreparedKernel* const kernel : task) launches_of(*kernel).launch(stream);
+  }
+}
+
+}  // namespace
+
+std::vector<Segment> split_at_marks(const std::vector<Activity>& activities,
+                                    Launches::Counts counts) {
+  std::vector<Segment> segments;
+  bool open = false;
+  for (const Activity& activity : activities) {
+    if (activity.kind == Activity::Kind::kMark) segments.emplace_back();
+    if (separates(activity)) {
+      open = activity.kind == Activity::Kind::kMark;
+    } else if (open && counted(activity, counts)) {
+      extend(segments.back(), activity);
+    }
+  }
+  return segments;
+}
+
+std::vector<Segment> split_by_counts(const std::vector<Activity>& activities,
+                                     const std::vector<size_t>& counts) {
+  std::vector<Segment> segments(counts.size());
+  size_t at = 0;
+  for (const Activity& activity : activities) {
+    if (separates(activity)) continue;
+    while (at < counts.size() && segments[at].count == counts[at]) ++at;
+    if (at == counts.size()) throw Failure("CUPTI: more activities than were launched");
+    extend(segments[at], activity);
+  }
+  while (at < counts.size() && segments[at].count == counts[at]) ++at;
+  if (at < counts.size()) throw Failure("CUPTI: fewer activities than were launched");
+  return segments;
+}
+
+DeviceDescription Device::description() const {
+  const cudaDeviceProp& properties = gpu_.properties();
+  int khz = 0;
+  cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, 0);
+  return {properties.name, properties.multiProcessorCount, khz / 1e3,
+          static_cast<int64_t>(properties.totalGlobalMem), properties.l2CacheSize};
+}
+
+Status Device::time(PreparedKernel& kernel, size_t pairs, TimedRuns& out) try {
+  const Launches& launches = launches_of(kernel);
+  const cudaStream_t stream = gpu_.stream();
+  launches.launch(stream);  // loads its code
+  gpu_.wait();
+  const int64_t before_ns = steady_now_ns();
+  launches.launch(stream);
+  const int64_t launching_ns = steady_now_ns() - before_ns;
+  gpu_.wait();
+  trace_.take();
+  constexpr int64_t kSeparating_ns = 20'000;  // flush and marks
+  constexpr int64_t kMostWait_ns = 20'000'000;
+  launch_wait(
+      std::min(kMostWait_ns, static_cast<int64_t>(pairs) * (2 * launching_ns + kSeparating_ns)),
+      stream);
+  for (size_t i = 0; i < pairs; ++i) {
+    gpu_.flush(stream);
+    launch_mark(stream);
+    launches.launch(stream);
+    launch_mark(stream);
+    launches.launch(stream);
+  }
+  launch_mark(stream);
+  gpu_.wait();
+  const std::vector<Segment> segments = split_at_marks(trace_.take(), launches.counts());
+  if (segments.size() != 2 * pairs + 1) throw Failure("CUPTI: runs and records do not match");
+  for (size_t i = 0; i < 2 * pairs; ++i) {
+    if (segments[i].count == 0) throw Failure("CUPTI: a run without records");
+    const auto took = static_cast<double>(segments[i].end_ns - segments[i].start_ns) * 1e-9;
+    (i % 2 == 0 ? out.cold_s : out.hot_s).push_back(std::max(1e-9, took));
+  }
+  return ok();
+} catch (const std::exception& error) {
+  return failed(error);
+}
+
+Result<UntracedTimes> Device::untraced_times(PreparedKernel& kernel) try {
+  constexpr double kLong_s = 1e-3;
+  constexpr int kLaunches = 8;
+  const Launches& launches = launches_of(kernel);
+  const cudaStream_t stream = gpu_.stream();
+  const Paused paused(trace_);
+  const auto replay = [&](int copies) {
+    return Graph(stream, [&] { launch_copies(launches, copies, stream); }).seconds();
+  };
+  UntracedTimes times;
+  const double one = replay(1);
+  const int many = one > kLong_s ? 3 : 21;
+  times.replay_s = (replay(many) - one) / (many - 1);
+  launch_copies(launches, 1, stream);
+  gpu_.wait();
+  const int64_t before_ns = steady_now_ns();
+  launch_copies(launches, kLaunches, stream);
+  times.launch_s = static_cast<double>(steady_now_ns() - before_ns) * 1e-9 / kLaunches;
+  gpu_.wait();
+  return times;
+} catch (const std::exception& error) {
+  return failed(error);
+}
+
+Result<DispatchTimes> Device::dispatch_times() try {
+  constexpr int kKernels = 500;            // fewer than the launches that a stream holds
+  constexpr int64_t kWait_ns = 5'000'000;  // of the device: longer than launching them takes
+  const cudaStream_t stream = gpu_.stream();
+  Launches update(gpu_);
+  add_stream(update, {StreamWork::Kind::kUpdate, Bytes(64 << 10), 2});
+  TimedRuns runs;
+  const Status timed = time(update, kKernels / 10, runs);
+  if (!timed) return timed.error();
+  std::sort(runs.hot_s.begin(), runs.hot_s.end());
+  const double alone = runs.hot_s[runs.hot_s.size() / 2];
+  const Paused paused(trace_);
+  const double replayed =
+      Graph(stream, [&] { launch_copies(update, kKernels, stream); }).seconds() / kKernels;
+  Stopwatch watch(stream);
+  launch_wait(kWait_ns, stream);
+  watch.start();
+  launch_copies(update, kKernels, stream);
+  const double launched = watch.stop_s() / kKernels;
+  return DispatchTimes{std::max(0.0, replayed - alone), std::max(0.0, launched - alone)};
+} catch (const std::exception& error) {
+  return failed(error);
+}
+
+// Before each run the caches are flushed: every kernel reads buffers of its own, so that all are
+// cold, as they were measured. The whole is timed without tracing; where each task lies in it comes
+// from a traced run, stretched to the same length.
+Result<DeviceRun> Device::run(const std::vector<DeviceTask>& tasks, bool replayed) try {
+  const cudaStream_t stream = gpu_.stream();
+  launch_all(tasks, stream);  // loads the code of every kernel
+  gpu_.wait();
+  trace_.take();
+  for (const DeviceTask& task : tasks) {
+    launch_mark(stream);
+    for (PreparedKernel* const kernel : task) launches_of(*kernel).launch(stream);
+  }
+  gpu_.wait();
+  std::vector<size_t> counts;
+  for (const Segment& segment : split_at_marks(trace_.take(), Launches::Counts::kAll)) {
+    counts.push_back(segment.count);
+  }
+  DeviceRun run;
+  {
+    const Paused paused(trace_);
+    Stopwatch watch(stream);
+    double seconds = 0;
+    if (replayed) {
+      const Graph graph(stream, [&] { launch_all(tasks, stream); });
+      graph.launch();
+      gpu_.flush(stream);
+      watch.start();
+      graph.launch();
+      seconds = watch.stop_s();
+    } else {
+      gpu_.flush(stream);
+      gpu_.wait();
+      watch.start();
+      launch_all(tasks, stream);
+      seconds = watch.stop_s();
+    }
+    run.makespan_ns = std::llround(seconds * 1e9);
+  }
+  trace_.take();
+  gpu_.flush(stream);
+  launch_all(tasks, stream);
+  gpu_.wait();
+  const std::vector<Segment> segments = split_by_counts(trace_.take(), counts);
+  int64_t origin = std::numeric_limits<int64_t>::max();
+  int64_t end = 0;
+  for (const Segment& segment : segments) {
+    if (segment.count == 0) continue;
+    origin = std::min(origin, segment.start_ns);
+    end = std::max(end, segment.end_ns);
+  }
+  const double stretch =
+      end > origin ? static_cast<double>(run.makespan_ns) / static_cast<double>(end - origin) : 1;
+  int64_t last = 0;
+  for (const Segment& segment : segments) {
+    const auto at = [&](int64_t ns) {
+      return std::llround(static_cast<double>(ns - origin) * stretch);
+    };
+    run.start_ns.push_back(segment.count == 0 ? last : at(segment.start_ns));
+    run.end_ns.push_back(segment.count == 0 ? last : at(segment.end_ns));
+    last = run.end_ns.back();
+  }
+  return run;
+} catch (const std::exception& error) {
+  return failed(error);
+}
+
+}  // namespace soapbox::calib::cuda

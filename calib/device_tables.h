@@ -1,0 +1,21 @@
+// What a GPU's samples give beside its roofline: tables of kernels in the format of
+// scenarios/profiles/kernel_samples, from which kernel profiles are fitted, and how its link to the
+// host and its overlap behave.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "calib/device_profile.h"
+
+namespace soapbox::calib {
+
+// "profiles/kernel_samples/ID_tensor_linear.csv" and so on. Every fifth row is a test row.
+std::vector<NamedText> kernel_texts(const std::string& id,
+                                    const std::vector<const Sample*>& samples);
+
+// Alpha and beta of each kind of copy, both directions at once, the floor of a kernel, and by how
+// much a product and a copy slow each other.
+std::string link_toml(const SampleFile& file, const std::vector<const Sample*>& samples);
+
+}  // namespace soapbox::calib
