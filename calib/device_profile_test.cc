@@ -23,8 +23,8 @@ std::string read(const std::string& path) {
 
 const std::string kScenarios = SOAPBOX_SOURCE_DIR "/scenarios/";
 
-SampleFile shipped() {
-  const std::string path = kScenarios + "profiles/samples/" + kShipped + ".jsonl";
+SampleFile shipped(const std::string& name = kShipped) {
+  const std::string path = kScenarios + "profiles/samples/" + name + ".jsonl";
   return *parse_samples(read(path), path);
 }
 
@@ -41,6 +41,44 @@ TEST(DeviceProfile, ShippedFilesFollowFromTheShippedSamplesByteForByte) {
     const size_t header = file.text.find('\n') + 1;  // a row of the shipped catalogue
     EXPECT_EQ(text.substr(0, header), file.text.substr(0, header));
     EXPECT_THAT(text, HasSubstr(file.text.substr(header)));
+  }
+}
+
+// Of a GPU, relative to its datasheet's row; the row itself and the cluster's name are the
+// catalogue's.
+TEST(DeviceProfile, ShippedFilesOfAGpuFollowFromItsSamples) {
+  Hardware datasheet;
+  datasheet.name = "H200-SXM-141GB";
+  datasheet.fp32_peak = tflops_per_s(66.9);
+  datasheet.memory_bandwidth = gb_per_s(4800);
+  datasheet.sm_count = 132;
+  const Result<DeviceProfile> profile = make_device_profile(shipped(datasheet.name), &datasheet);
+  ASSERT_TRUE(profile) << profile.error().message;
+  EXPECT_EQ(profile->cluster, "gpu_1");
+  size_t compared = 0;
+  for (const NamedText& file : profile->files) {
+    if (file.path.starts_with("clusters/")) continue;
+    EXPECT_EQ(read(kScenarios + file.path), file.text) << file.path;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 8U);  // profile, fit, measured, four tables of kernels, links
+}
+
+// Launched one by one, no piece is cheaper than what the host spends on it.
+TEST(DeviceProfile, AStreamCostsAtLeastItsLaunches) {
+  SampleFile file = shipped("H200-SXM-141GB");
+  for (Sample& sample : file.samples) sample.measured.launch_s = 1;  // second
+  const Result<DeviceProfile> profile = make_device_profile(file, nullptr, LaunchMode::kStream);
+  ASSERT_TRUE(profile) << profile.error().message;
+  for (const NamedText& text : profile->files) {
+    if (!text.path.starts_with("profiles/measured")) continue;
+    size_t rows = 0;
+    for (size_t at = text.text.find('\n'); at + 1 < text.text.size(); ++rows) {
+      const size_t end = text.text.find('\n', at + 1);
+      EXPECT_THAT(text.text.substr(at + 1, end - at - 1), testing::EndsWith(",1e+06"));
+      at = end;
+    }
+    EXPECT_GT(rows, 1000U);
   }
 }
 

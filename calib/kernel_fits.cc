@@ -100,6 +100,7 @@ std::vector<ProductSource> product_sources() {
       {"A100-SXM4-80GB", kTensorLinear, DataType::kFp16, Timing::kDevice, Roles::kNone, large, 8},
       {"A100-PCIe-80GB", kTensorLinear, DataType::kBf16, Timing::kLong, Roles::kEach, large, 8},
       {"H100-SXM5-80GB", kTensorLinear, DataType::kFp16, Timing::kDevice, Roles::kNone, large, 8},
+      {"H200-SXM-141GB", kTensorLinear, DataType::kBf16, Timing::kDevice, Roles::kEach, large, 8},
       {"B200-SXM-180GB", kTensorLinear, DataType::kBf16, Timing::kLong, Roles::kEach, large, 8},
       {"B200-SXM-180GB", kTensorGrouped, DataType::kBf16, Timing::kHost, Roles::kEach, large, 1},
   };
@@ -194,13 +195,15 @@ Status fit_all_attention(const std::string& folder, Fits& fits, KernelFits& resu
 }
 
 Status fit_all_passes(const std::string& folder, Fits& fits, KernelFits& result) {
-  const std::array<std::pair<const char*, MemoryFamily>, 6> kMeasured = {{
+  const std::array<std::pair<const char*, MemoryFamily>, 8> kMeasured = {{
       {"V100-PCIe-32GB", MemoryFamily::kPass},
       {"V100-PCIe-32GB", MemoryFamily::kSoftmax},
       {"A100-PCIe-40GB", MemoryFamily::kPass},
       {"A100-PCIe-40GB", MemoryFamily::kSoftmax},
       {"A100-SXM4-80GB", MemoryFamily::kEmbedding},
       {"H100-SXM5-80GB", MemoryFamily::kEmbedding},
+      {"H200-SXM-141GB", MemoryFamily::kPass},
+      {"H200-SXM-141GB", MemoryFamily::kSoftmax},
   }};
   for (const auto& [name, family] : kMeasured) {
     const auto samples =
@@ -237,6 +240,7 @@ constexpr const char* kA100 = "A100-PCIe-40GB";
 constexpr const char* kA100Pcie80 = "A100-PCIe-80GB";
 constexpr const char* kA100Sxm = "A100-SXM4-80GB";
 constexpr const char* kH100 = "H100-SXM5-80GB";
+constexpr const char* kH200 = "H200-SXM-141GB";
 constexpr const char* kB200 = "B200-SXM-180GB";
 
 constexpr ProfileSource kProfileSources[] = {
@@ -254,7 +258,7 @@ constexpr ProfileSource kProfileSources[] = {
     {"H100-PCIe-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
     {"H100-SXM5-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
     {"H800-SXM5-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
-    {"H200-SXM-141GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
+    {"H200-SXM-141GB", kA100, kH200, nullptr, nullptr, nullptr, kA100, kH100},
     {"B200-SXM-180GB", kA100, kB200, nullptr, kB200, kB200, kB200, kH100},
     {"GB200-GPU-186GB", kA100, kB200, nullptr, kB200, kB200, kB200, kH100},
 };
@@ -346,7 +350,7 @@ Status try_transfers(const std::string& folder, const Fits& fits, KernelFits& re
 }  // namespace
 
 std::span<const Hardware> measured_devices() {
-  static const std::array<Hardware, 9> kDevices = {
+  static const std::array<Hardware, 10> kDevices = {
       device("P100-PCIe-16GB", 9.3, 18.7, 732, 56),
       device("T4", 8.14, 65.1, 320, 40),
       device("V100-PCIe-32GB", 14, 112, 897, 80),
@@ -355,6 +359,7 @@ std::span<const Hardware> measured_devices() {
       device("A100-PCIe-80GB", 19.5, 312, 1935, 108),
       device("A100-SXM4-80GB", 19.5, 312, 2039, 108),
       device("H100-SXM5-80GB", 66.9, 989.4, 3350, 132),
+      device("H200-SXM-141GB", 66.9, 989.4, 4800, 132),
       device("B200-SXM-180GB", 80, 2250, 8000, 148),
   };
   return kDevices;

@@ -14,7 +14,7 @@ Error unavailable(std::string message) {
 }
 
 std::string how_to_get(const std::string& name) {
-  if (name == "cuda") return "it is built by 'cmake --preset cuda', which needs the CUDA toolkit";
+  if (name == "cuda") return "it is built by 'cmake --preset cuda', which needs CUDA 13 and cuDNN";
   return "it is built where oneDNN is installed (libdnnl-dev)";
 }
 

@@ -21,7 +21,7 @@ TEST(KernelModule, AMissingModuleSaysWhereItComesFrom) {
   EXPECT_EQ(cuda.error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(cuda.error().message,
             "the backend 'cuda' needs the module '/nowhere/libsoapbox_cuda.so', which is not there:"
-            " it is built by 'cmake --preset cuda', which needs the CUDA toolkit");
+            " it is built by 'cmake --preset cuda', which needs CUDA 13 and cuDNN");
   EXPECT_THAT(open_kernel_module("cpu", "/nowhere").error().message, HasSubstr("libdnnl-dev"));
 }
 

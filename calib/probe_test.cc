@@ -18,9 +18,14 @@ bool same_work(const Work& a, const Work& b) {
 
 TEST(Probe, EveryProbeHasPointsAndEveryPointWork) {
   std::set<std::string> probes;
-  for (const ProbePoint& point : probe_points({.quick = true}, 1)) {
-    EXPECT_GT(work_of(point).kernels, 0) << point.probe;
-    probes.insert(point.probe);
+  for (const bool gpu : {false, true}) {
+    for (const ProbePoint& point : probe_points({.quick = true, .gpu = gpu}, 1)) {
+      const auto* stream = std::get_if<Stream>(&point.what);
+      const bool is_pass = stream == nullptr || stream->is_pass();
+      EXPECT_EQ(work_of(point).kernels > 0, is_pass) << point.probe;
+      EXPECT_TRUE(is_pass || gpu) << "a core has no memory of its own";
+      probes.insert(point.probe);
+    }
   }
   std::set<std::string> rows;
   for (const ProbeRow& row : probe_table()) rows.emplace(row.name);

@@ -56,7 +56,7 @@ TEST_F(Calibrate, WhatDoesNotApplyIsRefusedBeforeAnythingIsMade) {
 TEST_F(Calibrate, AMissingModuleSaysWhatItNeeds) {
   if (std::filesystem::exists(SOAPBOX_BINARY_DIR "/libsoapbox_cuda.so")) GTEST_SKIP() << "built";
   expect_refusal(folder_.run({"calibrate", "--backend", "cuda"}), ExitCode::kTryAgain,
-                 "it is built by 'cmake --preset cuda', which needs the CUDA toolkit");
+                 "it is built by 'cmake --preset cuda', which needs CUDA 13 and cuDNN");
 }
 
 TEST_F(Calibrate, AFullDiskIsAnError) {
