@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include "sim/base/json_object.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -250,7 +249,11 @@ std::string certificate_to_json(const miqp::Certificate& certificate) {
 Result<miqp::Certificate> certificate_from_json(std::string_view text, const std::string& file) {
   Result<JsonObject> json = JsonObject::parse(text, file);
   if (!json) return json.error();
-  return CertificateReader(*std::move(json)).read();
+  return read_certificate(*std::move(json));
+}
+
+Result<miqp::Certificate> read_certificate(JsonObject json) {
+  return CertificateReader(std::move(json)).read();
 }
 
 }  // namespace soapbox::runner

@@ -80,8 +80,8 @@ Result<CommandResult> run_planner(const Arguments& arguments, const Console& con
   if (!store) return store.error();
   Result<PlannerCommandResult> command = run_planner_search(arguments, console);
   if (!command) return command.error();
-  if (*store) {
-    const Status stored = store_run(**store, command->row, console);
+  if (*store && command->row) {
+    const Status stored = store_run(**store, *command->row, console);
     if (!stored) return stored.error();
   }
   return std::move(command->result);

@@ -167,6 +167,7 @@ Record summary(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcom
   record.add("labels", unified.labels);
   record.add("table_cpu_s", unified.table_cpu_s);
   record.add("search_cpu_s", unified.search_cpu_s);
+  record.add("proof_cpu_s", unified.proof_cpu_s);
   const bool runs = report != nullptr;
   record.add("failure", runs ? results::Cell() : results::Cell(failure_text(outcome)));
   record.add("infeasible_reason", runs ? results::Cell() : results::Cell(reason_text(outcome)));
@@ -247,6 +248,8 @@ std::vector<Option> planner_options() {
       {"cross-attention", "WAY", "planners: the encoder's output goes by chain (default) or hub"},
       {"galvatron-out", "FILE", "planners: write the plan as JSON of Galvatron"},
       {"set", "SWITCH=VALUE,...", "planners: what the cost tables contain; see below"},
+      {"certificate", "FILE", "miqp: write the proof, a certificate of every pp and micro-batches"},
+      {"check", "FILE", "miqp: search nothing, but check that such a file holds for these costs"},
       {"oracle", "N", "planners: simulate all uniform plans, N drawn ones (--seed) and neighbours"},
       {"cost-model", "NAME", "planners: soapbox (default), or own: that of its publication"},
       {"galvatron-profiles", "DIR", "planners: tables from Galvatron's profiles in this folder"},
@@ -316,6 +319,9 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
   if (!oracle) return oracle.error();
   const Status costs = read_costs(arguments, spec);
   if (!costs) return costs.error();
+  const bool has_proofs = spec.method == "miqp" && !spec.own_cost_model;
+  const Status proof = read_proof_options(arguments, has_proofs, spec.proof);
+  if (!proof) return proof.error();
   const Status precision = read_precision(arguments, spec.problem.model, spec.problem.costs);
   if (!precision) return precision.error();
   if (const std::optional<std::string> text = arguments.text("set")) {
@@ -339,9 +345,8 @@ Status check_search(const PlannerSearchSpec& spec, const Cluster& cluster) {
   return ok();
 }
 
-// The plan of the planner, and the switches under which it is one.
-uniap::OwnAnswer search_plan(const PlannerSearchSpec& spec, const uniap::PlannerRow& planner,
-                             const PlannerProblem& loaded) {
+uniap::UnifiedRequest request_of(const PlannerSearchSpec& spec, const uniap::PlannerRow& planner,
+                                 const PlannerProblem& loaded) {
   uniap::UnifiedRequest request{.costs = loaded.layers(),
                                 .options = spec.tables,
                                 .global_batch = spec.global_batch,
@@ -354,6 +359,12 @@ uniap::OwnAnswer search_plan(const PlannerSearchSpec& spec, const uniap::Planner
     request.options.compute_slowdown = loaded.profile().overlap_slowdown;
     request.options.traffic_slowdown = loaded.profile().overlap_slowdown;
   }
+  return request;
+}
+
+// The plan of the planner, and the switches under which it is one.
+uniap::OwnAnswer search_plan(const PlannerSearchSpec& spec, const uniap::UnifiedRequest& request,
+                             const PlannerProblem& loaded) {
   if (!spec.own_cost_model) return {uniap::unified_search(request), request.options};
   return uniap::find_own_model(spec.method)
       ->search({.search = request,
@@ -377,8 +388,20 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec,
   if (const Status status = check_search(spec, loaded->cluster()); !status) return status.error();
   PlannerSearchOutcome outcome{std::move(loaded)};
   const ParallelProblem& problem = outcome.loaded->problem();
-  uniap::OwnAnswer found = search_plan(spec, **planner, *outcome.loaded);
+  const uniap::UnifiedRequest request = request_of(spec, **planner, *outcome.loaded);
+  if (spec.proof.check) {
+    const auto checked = uniap::check_search(request, *spec.proof.check);
+    if (!checked) return checked.error();
+    outcome.checked = *checked;
+    return outcome;
+  }
+  uniap::OwnAnswer found = search_plan(spec, request, *outcome.loaded);
   outcome.unified = std::move(found.outcome);
+  if (spec.proof.make) {
+    Result<SearchProof> proof = uniap::prove_search(request, outcome.unified);
+    if (!proof) return proof.error();
+    outcome.proof = *std::move(proof);
+  }
   if (spec.oracle) {
     outcome.oracle =
         planner_oracle(problem, outcome.loaded->layers(), spec.problem.costs, found.options,
@@ -404,8 +427,13 @@ Result<PlannerCommandResult> run_planner_search(const Arguments& arguments,
   const auto start = std::chrono::steady_clock::now();
   const Result<PlannerSearchOutcome> outcome = planner_search(*spec);
   if (!outcome) return outcome.error();
+  if (outcome->checked) return PlannerCommandResult{{render(*outcome->checked, *format)}, {}};
   const double wall_s =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (const std::optional<std::string> path = arguments.text("certificate")) {
+    const Status written = write_file(*path, search_proof_to_json(outcome->proof));
+    if (!written) return written.error();
+  }
   const std::optional<std::string> galvatron = arguments.text("galvatron-out");
   if (galvatron && outcome->plan) {
     const Status written = write_file(

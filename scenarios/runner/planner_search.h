@@ -13,6 +13,7 @@
 #include "scenarios/runner/options.h"
 #include "scenarios/runner/planner_oracle.h"
 #include "scenarios/runner/planner_problem.h"
+#include "scenarios/runner/search_proof_file.h"
 #include "sim/base/result.h"
 #include "sim/parallel/simulate_parallel.h"
 #include "strategies/uniap/transformer_costs.h"
@@ -30,6 +31,7 @@ struct PlannerSearchSpec {
   double cpu_limit_s = 60;
   std::optional<OracleSpec> oracle;  // asked for
   bool own_cost_model = false;       // the planner's publication's, where it has one
+  ProofOptions proof;
 };
 
 // The options that planners alone have.
@@ -47,6 +49,9 @@ struct PlannerSearchOutcome {
   std::optional<ParallelPlan> plan = {};  // the best, and what its simulation says
   std::optional<Outcome> simulated = {};
   std::optional<OracleReport> oracle = {};
+  SearchProof proof = {};
+  // Of a check: what it says; there is no search then.
+  std::optional<strategies::uniap::SearchProofReport> checked = {};
   const Report* report() const;  // null where there is no plan or it does not run
 };
 Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec);
@@ -59,10 +64,10 @@ std::string planner_record(const PlannerSearchSpec& spec, const PlannerSearchOut
 // Why there is no plan that runs.
 std::string planner_failure(const PlannerSearchOutcome& outcome);
 
-// The whole command, and what it would store.
+// The whole command, and what it would store: a check stores nothing.
 struct PlannerCommandResult {
   CommandResult result;
-  results::RunRow row;
+  std::optional<results::RunRow> row;
 };
 Result<PlannerCommandResult> run_planner_search(const Arguments& arguments, const Console& console);
 

@@ -51,6 +51,31 @@ TEST(PlannerSearch, TheJointSearchIsProvenAndNoRivalBeatsIt) {
   }
 }
 
+// The proof is checked against tables built anew: for the same costs it holds, for others not.
+TEST(PlannerSearch, TheProofOfTheSearchIsChecked) {
+  const ProgramFolder folder;
+  const std::string path = folder.path("proof.json");
+  const Ran ran = folder.run(search("miqp", {"--certificate", path}));
+  ASSERT_EQ(ran.exit_code, 0) << ran.messages;
+  const json found = json::parse(ran.output);
+  EXPECT_LE(number(found, "proof_cpu_s"), number(found, "search_cpu_s"));
+  const Ran checked = folder.run(search("miqp", {"--check", path}));
+  ASSERT_EQ(checked.exit_code, 0) << checked.messages;
+  const json row = json::parse(checked.output);
+  EXPECT_EQ(row.at("proven"), true);
+  EXPECT_NEAR(number(row, "objective_s"), number(found, "objective_s"), 1e-9);
+  EXPECT_EQ(row.at("cells"), found.at("cells"));
+  const Ran others = folder.run(search("miqp", {"--check", path, "--set", "backward=profiled"}));
+  const Ran fewer = folder.run(search("miqp", {"--check", path, "--pp", "2"}));
+  EXPECT_EQ(others.exit_code, 0) << others.messages;  // the default, named
+  EXPECT_EQ(fewer.exit_code, static_cast<int>(ExitCode::kBadInput));
+  const Ran changed = folder.run(search("miqp", {"--check", path, "--set", "overlap=none"}));
+  EXPECT_EQ(changed.exit_code, static_cast<int>(ExitCode::kBadInput));
+  EXPECT_THAT(changed.messages, HasSubstr("another instance"));
+  EXPECT_EQ(folder.run(search("alpa", {"--certificate", path})).exit_code, 2);
+  EXPECT_EQ(folder.run(search("miqp", {"--certificate", path, "--check", path})).exit_code, 2);
+}
+
 // UniAP, ablation on EnvB: without a pipeline the gradients of all layers cross the 10 Gbit/s link.
 TEST(PlannerSearch, WithoutAPipelineBertHugeIsSlowerByAFactorOnSlowLinks) {
   const ProgramFolder folder;

@@ -72,6 +72,7 @@ CellAnswer plan_miqp(const CostTables& tables, double cutoff_s, double cpu_limit
   const miqp::Solution solution = solver().solve(*instance, options);
   answer.solver = solution.solver;
   answer.labels = solution.labels;
+  answer.proof_cpu_s = solution.proof_cpu_s;
   answer.bound_s = miqp::real_time(*instance, solution.bound);
   answer.proven = solution.proven();
   answer.reason = solution.reason;

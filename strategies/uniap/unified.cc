@@ -30,7 +30,8 @@ class Search {
 
   const UnifiedRequest& request_;
   UnifiedOutcome outcome_;
-  std::optional<Bytes> least_excess_;  // of the cells without a solution
+  std::optional<double> proof_of_best_s_;  // where the last cell has the best plan
+  std::optional<Bytes> least_excess_;      // of the cells without a solution
 };
 
 // Nothing fits: proven without a planner.
@@ -75,6 +76,7 @@ void Search::plan_cell(CostTables tables, Cell& cell) {
   cell.objective_s = value->total_s;
   if (value->total_s < cutoff_s) {
     outcome_.best = UnifiedPlan{std::move(tables), *answer.assignment, *std::move(value)};
+    proof_of_best_s_ = answer.proof_cpu_s;
   }
 }
 
@@ -91,7 +93,11 @@ void Search::try_cell(int32_t stages, int64_t microbatches) {
   }
   outcome_.cells.push_back(std::move(cell));
   outcome_.table_cpu_s += built_s - start_s;
-  outcome_.search_cpu_s += thread_cpu_s() - built_s;
+  const double planned_s = thread_cpu_s() - built_s;
+  outcome_.search_cpu_s += planned_s;
+  // A better plan makes all proofs so far part of the search for it.
+  outcome_.proof_cpu_s = proof_of_best_s_ ? *proof_of_best_s_ : outcome_.proof_cpu_s + planned_s;
+  proof_of_best_s_.reset();
 }
 
 void Search::finish() {
@@ -114,16 +120,7 @@ void Search::finish() {
 }
 
 UnifiedOutcome Search::run() {
-  const int32_t devices = request_.costs.device_count();
-  for (const int64_t pp : divisors(devices)) {
-    const auto stages = static_cast<int32_t>(pp);
-    if (request_.stages && stages != *request_.stages) continue;
-    if (!request_.planner.considers(stages, devices)) continue;
-    for (const int64_t c : divisors(request_.global_batch)) {
-      if (request_.microbatches && c != *request_.microbatches) continue;
-      try_cell(stages, c);
-    }
-  }
+  for (const CellSize& cell : cell_sizes(request_)) try_cell(cell.stages, cell.microbatches);
   finish();
   return std::move(outcome_);
 }
@@ -150,6 +147,21 @@ std::string to_string(Failure failure) {
       return "cut off";
   }
   return "?";
+}
+
+std::vector<CellSize> cell_sizes(const UnifiedRequest& request) {
+  std::vector<CellSize> cells;
+  const int32_t devices = request.costs.device_count();
+  for (const int64_t pp : divisors(devices)) {
+    const auto stages = static_cast<int32_t>(pp);
+    if (request.stages && stages != *request.stages) continue;
+    if (!request.planner.considers(stages, devices)) continue;
+    for (const int64_t c : divisors(request.global_batch)) {
+      if (request.microbatches && c != *request.microbatches) continue;
+      cells.push_back({stages, c});
+    }
+  }
+  return cells;
 }
 
 UnifiedOutcome unified_search(const UnifiedRequest& request) {

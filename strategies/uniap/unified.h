@@ -69,6 +69,7 @@ struct UnifiedOutcome {
   std::vector<Cell> cells;
   double table_cpu_s = 0;   // building the tables
   double search_cpu_s = 0;  // planning, proofs included
+  double proof_cpu_s = 0;   // the part of it after the best plan was found
   uint64_t labels = 0;
   // Where there is no plan at all: the failure of the cell that came nearest, in words.
   Failure failure = Failure::kNone;
@@ -76,5 +77,12 @@ struct UnifiedOutcome {
 };
 
 UnifiedOutcome unified_search(const UnifiedRequest& request);
+
+// The cells of a search, in the order in which they are tried.
+struct CellSize {
+  int32_t stages = 1;
+  int64_t microbatches = 1;
+};
+std::vector<CellSize> cell_sizes(const UnifiedRequest& request);
 
 }  // namespace soapbox::strategies::uniap
