@@ -378,8 +378,8 @@ std::vector<NamedText> files_of(const SampleFile& file, const std::vector<const 
   }
   if (gpu) {
     for (NamedText& text : kernel_texts(id, samples)) files.push_back(std::move(text));
-    files.push_back({str_cat("profiles/links/", id, ".toml"), link_toml(file, samples)});
   }
+  files.push_back({str_cat("profiles/links/", id, ".toml"), link_toml(file, samples)});
   return files;
 }
 

@@ -1,6 +1,6 @@
-// What a GPU's samples give beside its roofline: tables of kernels in the format of
-// scenarios/profiles/kernel_samples, from which kernel profiles are fitted, and how its link to the
-// host and its overlap behave.
+// What samples give beside a roofline: a GPU's tables of kernels in the format of
+// scenarios/profiles/kernel_samples, from which kernel profiles are fitted; how links behave, and
+// overlap.
 #pragma once
 
 #include <string>
@@ -14,8 +14,8 @@ namespace soapbox::calib {
 std::vector<NamedText> kernel_texts(const std::string& id,
                                     const std::vector<const Sample*>& samples);
 
-// Alpha and beta of each kind of copy, both directions at once, the floor of a kernel, and by how
-// much a product and a copy slow each other.
+// Alpha and beta of each kind of copy that was measured; of a GPU also the floor of a kernel, and
+// by how much a product and a copy slow each other.
 std::string link_toml(const SampleFile& file, const std::vector<const Sample*>& samples);
 
 }  // namespace soapbox::calib

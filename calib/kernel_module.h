@@ -20,9 +20,10 @@
 namespace soapbox::calib {
 
 // Work beside operators: an optimiser step over a weight, the sum of buffers into the first of
-// them, a copy. The others are there for a device with a memory of its own: a kernel that does
+// them, a copy. The next are there for a device with a memory of its own: a kernel that does
 // nothing, copies between its memory and the host's, and a product and a copy to the device at the
-// same time, of which only the first-named counts.
+// same time, of which only the first-named counts. The last is the host's: bytes sent and received
+// over a loopback TCP connection (loopback.h), which no module does.
 struct StreamWork {
   enum class Kind : uint8_t {
     kUpdate,
@@ -37,6 +38,7 @@ struct StreamWork {
     kProduct,
     kProductBesideCopy,
     kCopyBesideProduct,
+    kLoopback,
   };
   Kind kind = Kind::kCopy;
   Bytes bytes;         // of one buffer

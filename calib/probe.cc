@@ -47,7 +47,7 @@ Work work_of(const ProbePoint& point) {
 }
 
 std::span<const ProbeRow> probe_table() {
-  static constexpr std::array<ProbeRow, 13> kProbes = {{
+  static constexpr std::array<ProbeRow, 14> kProbes = {{
       {"attention", "scores, softmax and sum: batched products", probe_attention},
       {"conv", "convolutions of image networks, each gradient apart", probe_conv},
       {"elementwise", "additions and activations", probe_elementwise},
@@ -55,6 +55,7 @@ std::span<const ProbeRow> probe_table() {
       {"host_copy", "copies between host and device: pinned, pageable, both ways", probe_host_copy},
       {"launch", "a kernel that does nothing", probe_launch},
       {"linear", "products of linear layers, each gradient apart", probe_linear},
+      {"loopback", "bytes over a loopback TCP connection", probe_loopback},
       {"lstm", "cells of one and of several steps", probe_lstm},
       {"memory", "copies, sums of gradients, optimiser steps", probe_memory},
       {"normalisation", "layer normalisation", probe_normalisation},

@@ -61,7 +61,7 @@ int64_t log_uniform(int64_t low, int64_t high, Rng& rng);
 // One function for each row.
 using ProbeFunction = void(const ProbeScope&, Rng&, std::vector<std::variant<Piece, Stream>>&);
 ProbeFunction probe_attention, probe_conv, probe_elementwise, probe_embedding, probe_host_copy,
-    probe_launch, probe_linear, probe_lstm, probe_memory, probe_normalisation, probe_overlap,
-    probe_pool, probe_softmax;
+    probe_launch, probe_linear, probe_loopback, probe_lstm, probe_memory, probe_normalisation,
+    probe_overlap, probe_pool, probe_softmax;
 
 }  // namespace soapbox::calib

@@ -16,7 +16,7 @@ constexpr size_t kPhaseNames = 3;
 constexpr size_t kOpKinds = static_cast<size_t>(OpKind::kElementwise) + 1;
 
 // By StreamWork::Kind.
-constexpr std::array<std::string_view, 12> kStreamNames = {
+constexpr std::array<std::string_view, 13> kStreamNames = {
     "update",
     "sum",
     "copy",
@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, 12> kStreamNames = {
     "product",
     "product_and_copy",
     "copy_and_product",
+    "loopback",
 };
 
 std::string_view name_of(StreamWork::Kind kind) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "calib/graph_run.h"
+#include "calib/loopback.h"
 #include "calib/precise_wait.h"
 
 namespace soapbox::calib {
@@ -116,6 +117,7 @@ class Session {
       return module_.prepare(operator_of(*piece), extents_of(*piece), piece->phase);
     }
     const Stream& stream = std::get<Stream>(point.what);
+    if (stream.kind == StreamWork::Kind::kLoopback) return prepare_loopback(Bytes(stream.bytes));
     return module_.prepare(StreamWork{stream.kind, Bytes(stream.bytes), stream.inputs});
   }
 
