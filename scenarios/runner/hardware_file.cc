@@ -102,6 +102,7 @@ Result<Hardware> read_row(const CsvTable& csv, size_t row) {
   hardware.fp16_peak = tflops("fp16_tflops");
   hardware.bf16_peak = tflops("bf16_tflops");
   hardware.fp8_peak = tflops("fp8_tflops");
+  hardware.fp4_peak = tflops("fp4_tflops");
   hardware.memory_bandwidth = gb_per_s(figures[column_index("mem_bw_gbs")]);
   hardware.memory = Bytes(std::llround(figures[kMemory] * kGibibyte));
   hardware.sm_count = static_cast<int>(figures[kUnits]);

@@ -160,7 +160,7 @@ std::vector<Option> parallel_options() {
       {"seq-len", "N", "tokens of a sample (default: the model's own)"},
       {"schedule", "NAME", "gpipe, 1f1b (default), interleaved, zb1, zb2 or zbv"},
       {"recompute", "WHAT", "none (default), selective or full"},
-      {"precision", "TYPE", "bf16 (default), fp16, fp32, tf32 or fp8"},
+      {"precision", "TYPE", "bf16 (default), fp16, fp32, tf32, fp8 or fp4"},
       {"flash-attention", "on|off", "fused attention (default on)"},
       {"overlap-gradients", "on|off", "reduce gradients during backward passes (default on)"},
       {"overlap-parameters", "on|off", "gather parameters one layer ahead (default on)"},

@@ -116,6 +116,24 @@ int64_t expert_degree(const MeasuredRun& run, const Transformer& model, const De
   return expert;
 }
 
+// LLM Foundry's tables of 2023 are of its Triton FlashAttention. PyTorch has the second generation;
+// its own sharding goes by the names of its strategies.
+AttentionLibrary attention_library(const MeasuredRun& run) {
+  if (contains(run.source, "llm-foundry")) return AttentionLibrary::kFlash1;
+  const std::string attention = lower_case(run.flash_attention);
+  const bool second = contains(attention, "sdpa") || contains(attention, "v2") ||
+                      contains(run.zero_stage, "FULL_SHARD") ||
+                      contains(run.zero_stage, "SHARD_GRAD_OP") ||
+                      contains(run.zero_stage, "HYBRID_SHARD");
+  return second ? AttentionLibrary::kFlash2 : AttentionLibrary::kVendor;
+}
+
+bool has_transformer_engine(const MeasuredRun& run) {
+  return contains(lower_case(run.zero_stage), "megatron") ||
+         contains(run.zero_stage, "distributed optimizer") ||
+         contains(run.source, "functional_tests");
+}
+
 // DeepSpeed's ZeRO: stages without a word on whose. Its buckets for gathering and for reducing hold
 // 5e8 elements each by default, of two bytes.
 bool is_deepspeed(const MeasuredRun& run) {
@@ -123,6 +141,8 @@ bool is_deepspeed(const MeasuredRun& run) {
   return text == "zero1" || text == "zero2" || text == "zero3" || contains(text, "deepspeed");
 }
 constexpr Bytes kDeepSpeedBuckets(int64_t{2} * 2 * 500'000'000);
+// It gathers tensor by tensor: weights and biases of four matrices and two norms.
+constexpr int32_t kDeepSpeedGathers = 12;
 
 // Of a sharding group that nobody states: nodes enough that states take half of the memory at most.
 int64_t usual_shard_group(const MeasuredRun& run, const Transformer& model, int64_t ranks,
@@ -207,10 +227,9 @@ Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
     std::string_view text;
     DataType compute;
     DataType storage;
-    std::string_view nearest{};
   };
   constexpr std::array kNames = {
-      Name{"nvfp4", DataType::kFp8, DataType::kBf16, "fp8"},
+      Name{"fp4", DataType::kFp4, DataType::kBf16},
       Name{"mxfp8", DataType::kFp8, DataType::kBf16},
       Name{"fp8", DataType::kFp8, DataType::kBf16},
       Name{"bf16", DataType::kBf16, DataType::kBf16},
@@ -229,8 +248,6 @@ Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
     assumptions.add("precision", found->text,
                     text.empty() ? std::string("not stated, usual for the GPU")
                                  : str_cat("'", shown(run.precision), "' is not understood"));
-  } else if (!found->nearest.empty()) {
-    assumptions.add("precision", found->nearest, str_cat("the nearest to ", found->text));
   }
   Precision precision{found->compute, DataType::kFp32, found->storage};
   // Gradients as they are accumulated: FSDP reduces them as they are computed, DDP too.
@@ -386,10 +403,16 @@ Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, in
   strategy.expert_parallel = static_cast<int32_t>(expert_degree(run, model, *degrees, assumptions));
   strategy.sequence_parallel = sequence_parallel(run, *degrees, assumptions);
   set_sharding(run, model, gpus_per_node, strategy, assumptions);
-  if (is_deepspeed(run)) result.communication_buffers = kDeepSpeedBuckets;
+  if (is_deepspeed(run)) {
+    result.communication_buffers = kDeepSpeedBuckets;
+    plan.gathers_per_layer = kDeepSpeedGathers;
+  }
   plan.precision = precision_of(run, assumptions);
   plan.flash_attention = fused_attention(run, strategy, plan.precision.compute, assumptions);
   result.recompute_up_to = set_recompute(run, plan.flash_attention, strategy, assumptions);
+  plan.autocast = contains(run.notes, "amp_");
+  result.attention = attention_library(run);
+  result.transformer_engine = has_transformer_engine(run);
   set_dense_blocks(model, plan);
   const Status size = check_size(model, plan);
   if (!size) return size.error();

@@ -9,6 +9,10 @@
 
 namespace soapbox::runner {
 
+// Whose fused attention: the device vendor's, which is written for the device, or one of the first
+// two generations of FlashAttention, written for the A100.
+enum class AttentionLibrary : uint8_t { kVendor, kFlash1, kFlash2 };
+
 struct RunPlan {
   ParallelPlan plan;
   int64_t global_batch = 0;  // samples of one iteration
@@ -18,6 +22,9 @@ struct RunPlan {
   Recompute recompute_up_to = Recompute::kNone;
   // What the framework sets aside on each device for its collectives.
   Bytes communication_buffers;
+  AttentionLibrary attention = AttentionLibrary::kVendor;
+  // Layers are Transformer Engine's modules (Megatron Core and what stands on it).
+  bool transformer_engine = false;
 };
 
 // `gpus_per_node`: of the run's cluster.

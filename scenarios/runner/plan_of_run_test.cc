@@ -139,6 +139,25 @@ TEST(PlanOfRun, FrameworksDifferInGradientsAndBuffers) {
   EXPECT_EQ(answer(run).plan.communication_buffers, Bytes(2'000'000'000));
 }
 
+TEST(PlanOfRun, FrameworksDifferInAttentionAndModules) {
+  MeasuredRun run = gpt(8);
+  run.tp = 1;
+  EXPECT_EQ(answer(run).plan.attention, AttentionLibrary::kVendor);
+  EXPECT_FALSE(answer(run).plan.transformer_engine);
+  EXPECT_FALSE(answer(run).plan.plan.autocast);
+  run.zero_stage = "fsdp FULL_SHARD (zero3)";
+  EXPECT_EQ(answer(run).plan.attention, AttentionLibrary::kFlash2);
+  EXPECT_EQ(answer(run).plan.plan.gathers_per_layer, 1);
+  run.source = "mosaicml/llm-foundry scripts/train/benchmarking/README.md";
+  run.notes = "precision as printed: amp_bf16";
+  EXPECT_EQ(answer(run).plan.attention, AttentionLibrary::kFlash1);
+  EXPECT_TRUE(answer(run).plan.plan.autocast);
+  run.zero_stage = "zero3";
+  EXPECT_EQ(answer(run).plan.plan.gathers_per_layer, 12);
+  run.zero_stage = "zero1 (distributed optimizer)";
+  EXPECT_TRUE(answer(run).plan.transformer_engine);
+}
+
 TEST(PlanOfRun, ShardingIsReadAsTablesWriteIt) {
   struct Case {
     std::string_view text;
@@ -175,7 +194,7 @@ TEST(PlanOfRun, PrecisionsAreTakenForTheNearest) {
   };
   for (const Case& one : {Case{"bf16", DataType::kBf16, DataType::kBf16},
                           Case{"fp8-cs", DataType::kFp8, DataType::kBf16},
-                          Case{"nvfp4", DataType::kFp8, DataType::kBf16},
+                          Case{"nvfp4", DataType::kFp4, DataType::kBf16},
                           Case{"tf32", DataType::kTf32, DataType::kFp32},
                           Case{"fp32", DataType::kFp32, DataType::kFp32},
                           Case{"", DataType::kBf16, DataType::kBf16}}) {

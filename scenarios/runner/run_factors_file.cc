@@ -12,10 +12,21 @@
 namespace soapbox::runner {
 namespace {
 
-constexpr std::array<std::string_view, 8> kColumns = {
-    "hardware",          "compute",          "exchange",     "overlap",
-    "layer_overhead_us", "step_overhead_ms", "reserved_gib", "source"};
-enum : size_t { kHardware, kCompute, kExchange, kOverlap, kLayer, kStep, kReserved };
+constexpr std::array<std::string_view, 11> kColumns = {
+    "hardware", "compute",  "product",          "narrow",       "attention", "exchange",
+    "overlap",  "issue_us", "step_overhead_ms", "reserved_gib", "source"};
+enum : size_t {
+  kHardware,
+  kCompute,
+  kProduct,
+  kNarrow,
+  kAttention,
+  kExchange,
+  kOverlap,
+  kIssue,
+  kStep,
+  kReserved
+};
 constexpr double kMost = 1e6;
 
 }  // namespace
@@ -44,10 +55,16 @@ Result<RunFactorTable> RunFactorTable::parse(std::string_view text, const std::s
       figures[column] = *value;
     }
     RunFactors factors;
-    if (figures[kCompute] > 0) factors.compute = figures[kCompute];
-    if (figures[kExchange] > 0) factors.exchange = figures[kExchange];
+    const auto take = [&](size_t column, double& factor) {
+      if (figures[column] > 0) factor = figures[column];
+    };
+    take(kCompute, factors.compute);
+    take(kProduct, factors.product);
+    take(kNarrow, factors.narrow);
+    take(kAttention, factors.attention);
+    take(kExchange, factors.exchange);
     factors.overlap = figures[kOverlap];
-    factors.layer_overhead = from_seconds(figures[kLayer] * 1e-6);
+    factors.issue = from_seconds(figures[kIssue] * 1e-6);
     factors.step_overhead = from_seconds(figures[kStep] * 1e-3);
     if (figures[kReserved] > 0) {
       factors.reserved = Bytes(std::llround(figures[kReserved] * double(gibibytes(1).count())));

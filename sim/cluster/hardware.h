@@ -14,6 +14,7 @@ struct Hardware {
   FlopsPerSecond fp16_peak{};
   FlopsPerSecond bf16_peak{};
   FlopsPerSecond fp8_peak{};
+  FlopsPerSecond fp4_peak{};
   BytesPerSecond memory_bandwidth{};
   Bytes memory{};
   int sm_count = 0;  // streaming multiprocessors or compute units: the width of one wave

@@ -16,7 +16,7 @@
 //     ring broadcast       1            1             (n-1)(1-N/n)     (n-1) N/n
 //     double binary tree   2/0.92       d(N)          2 (m-1)          2 ceil(log2 N)
 //     switch tree          (m+1)/m      d(N)          2                2 ceil(log2 N)
-//     direct all_to_all    (m-1)/n      m (n-m)/n     m-1              n-m
+//     direct all_to_all    (m-1)/n      m (n-m)/n     (m-1)/8          (n-m)/8
 //     direct send_recv     1 if N = 1   1 if N > 1    1 if N = 1       1 if N > 1
 // The rings of a library cross a node over all NICs together, so far_load is shared by them. d(N)
 // is what the busiest node of two binary trees sends: 1, 1.5, 2 for 2, 3, 4 or more nodes. In a

@@ -80,6 +80,8 @@ double tensor_peak(DataType type, const Hardware& hardware) {
       return hardware.fp16_peak.rate();
     case DataType::kFp8:
       return std::max(half, hardware.fp8_peak.rate());
+    case DataType::kFp4:
+      return std::max({half, hardware.fp8_peak.rate(), hardware.fp4_peak.rate()});
     default:
       return 0;
   }
@@ -226,7 +228,8 @@ KernelCosts::Estimate KernelCosts::gemm_time(const Kernel& kernel) const {
   estimate.seconds = model.launch_seconds * static_cast<double>(kernel.launches) +
                      correction * tiled_seconds(model, kernel);
   estimate.interval = model.fit.interval;
-  const bool same_type = kernel.type != DataType::kFp8 && kernel.type != DataType::kTf32;
+  const bool same_type = kernel.type == DataType::kFp32 || kernel.type == DataType::kBf16 ||
+                         kernel.type == DataType::kFp16;
   if (model.fit.fitted_on.empty()) return estimate;
   if (!same_type || !model.on_device) {
     estimate.interval = interval_elsewhere(estimate.interval);

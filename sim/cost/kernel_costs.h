@@ -24,8 +24,8 @@
 //
 // Everything else moves bytes: time = launches x launch + bytes / (efficiency x bandwidth).
 //
-// fp8 and tf32 products use the fit of bf16 at their own peak and say that this is by datasheet.
-// Complexity: O(tiles + splits) per product, tens of nanoseconds; nothing is allocated.
+// tf32, fp8 and fp4 products use the fit of bf16 at their own peak and say that this is by
+// datasheet. Complexity: O(tiles + splits) per product, tens of nanoseconds; nothing is allocated.
 #pragma once
 
 #include <array>

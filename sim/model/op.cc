@@ -9,6 +9,7 @@ namespace soapbox {
 int64_t size_bytes(DataType type) {
   switch (type) {
     case DataType::kFp8:
+    case DataType::kFp4:
       return 1;
     case DataType::kBf16:
     case DataType::kFp16:
@@ -35,6 +36,8 @@ std::string to_string(DataType type) {
       return "fp16";
     case DataType::kFp8:
       return "fp8";
+    case DataType::kFp4:
+      return "fp4";
     case DataType::kInt32:
       return "int32";
     case DataType::kInt64:

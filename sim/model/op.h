@@ -28,8 +28,8 @@ using WeightId = StrongId<struct WeightTag>;
 
 inline constexpr size_t kMaxDims = 6;  // of an iteration space, and axes of a tensor
 
-enum class DataType : uint8_t { kFp32, kTf32, kBf16, kFp16, kFp8, kInt32, kInt64 };
-int64_t size_bytes(DataType type);
+enum class DataType : uint8_t { kFp32, kTf32, kBf16, kFp16, kFp8, kFp4, kInt32, kInt64 };
+int64_t size_bytes(DataType type);  // fp4, which shares bytes, with its scales: 1
 std::string to_string(DataType type);
 
 enum class DimClass : uint8_t { kSample, kAttribute, kParameter, kReduction };

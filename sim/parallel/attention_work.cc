@@ -19,7 +19,9 @@ int64_t LayerWriter::qkv_width() const {
 
 std::vector<LayerWriter::Linear> LayerWriter::query_key_value(int64_t m) const {
   const Attention& a = layer_.attention;
-  if (a.kv_rank == 0) return {{1, m, qkv_width(), layer_.hidden}};
+  if (a.kv_rank == 0) {
+    return {{1, m, qkv_width(), layer_.hidden, KernelKind::kGemm, false, /*normed=*/true}};
+  }
   std::vector<Linear> products;
   const int64_t queries = local_heads() * a.head_dim;
   if (a.query_rank > 0) {

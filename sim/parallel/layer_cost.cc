@@ -44,7 +44,7 @@ class Pricer {
   Price price(const Step& step) const {
     if (const auto* kernel = std::get_if<Kernel>(&step.what)) {
       const KernelTime known = pricing_.kernels.time(*kernel);
-      return {scaled(known.time, pricing_.factors.compute), known.low, known.high,
+      return {scaled(known.time, pricing_.factors.of(*kernel)), known.low, known.high,
               known.provenance};
     }
     const auto& exchange = std::get<Exchange>(step.what);
@@ -101,6 +101,13 @@ Duration collective(const LayerPricing& pricing, CollectiveOp op, double bytes,
   return exchange_time(pricing.groups, pricing.factors, op, bytes, shape);
 }
 
+// A host that issues `steps` more slowly than the device runs them sets the pace of the pass.
+void wait_for_host(const RunFactors& factors, std::ptrdiff_t steps, PassCost& pass) {
+  const Duration issued = scaled(factors.issue, static_cast<double>(steps));
+  const Duration run = pass.total();
+  if (issued > run) pass.segments.push_back({issued - run, Duration(), RankGroup::kTensor});
+}
+
 // Gathering and reducing what the replicas share.
 DataCost price_data(const LayerWork& work, const LayerStrategy& strategy, const ParallelPlan& plan,
                     const LayerPricing& pricing) {
@@ -123,8 +130,10 @@ DataCost price_data(const LayerWork& work, const LayerStrategy& strategy, const 
                      layout.shard_replica_group());
     }
     if (sharded) {
-      cost.gather +=
-          collective(pricing, CollectiveOp::kAllGather, dense * parameter, layout.shard_group());
+      const double pieces = strategy.zero_stage == 3 ? plan.gathers_per_layer : 1;
+      cost.gather += scaled(collective(pricing, CollectiveOp::kAllGather,
+                                       dense * parameter / pieces, layout.shard_group()),
+                            pieces);
     }
   }
   if (layout.expert_replicas() > 1 && experts > 0) {
@@ -171,10 +180,15 @@ LayerCost price_layer(const LayerWork& work, const LayerStrategy& strategy,
   } else {
     pricer.append(work.backward, all, cost.backward, cost);
   }
-  const Duration overhead = pricing.factors.layer_overhead;
-  if (overhead > Duration()) {
-    cost.forward.segments.push_back({overhead, Duration(), RankGroup::kTensor});
-    cost.backward.segments.push_back({overhead, Duration(), RankGroup::kTensor});
+  const auto count = [](const std::vector<Step>& steps, auto keep) {
+    return std::count_if(steps.begin(), steps.end(), keep);
+  };
+  wait_for_host(pricing.factors, count(work.forward, all), cost.forward);
+  const auto in_backward =
+      pricing.split_backward ? count(work.backward, inputs) : count(work.backward, all);
+  wait_for_host(pricing.factors, count(work.recompute, all) + in_backward, cost.backward);
+  if (pricing.split_backward) {
+    wait_for_host(pricing.factors, count(work.backward, weights), cost.weight);
   }
   cost.data = price_data(work, strategy, plan, pricing);
   return cost;

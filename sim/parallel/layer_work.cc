@@ -100,7 +100,7 @@ void LayerWriter::write_merge() {
 
 void LayerWriter::write_head() {
   const auto classes = static_cast<int64_t>(ceil_divide(padded_vocab(), tensor_));
-  const Linear logits = {1, tokens_, classes, layer_.hidden};
+  const Linear logits = {1, tokens_, classes, layer_.hidden, KernelKind::kGemm, /*wide=*/true};
   const double values = tokens() * static_cast<double>(classes);
   norm_forward();
   enter();

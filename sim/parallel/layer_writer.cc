@@ -3,6 +3,14 @@
 #include "sim/parallel/layer_writer.h"
 
 namespace soapbox {
+namespace {
+
+// Types that linear layers multiply in and nothing else does.
+bool is_narrow(DataType type) {
+  return type == DataType::kFp8 || type == DataType::kFp4;
+}
+
+}  // namespace
 
 LayerWriter::LayerWriter(const TransformerLayer& layer, const LayerStrategy& strategy,
                          const ParallelPlan& plan)
@@ -10,12 +18,10 @@ LayerWriter::LayerWriter(const TransformerLayer& layer, const LayerStrategy& str
       strategy_(strategy),
       plan_(plan),
       tensor_(strategy.tensor_parallel),
-      type_(plan.precision.compute),
-      value_bytes_(plan.precision.compute == DataType::kFp32 ||
-                           plan.precision.compute == DataType::kTf32
-                       ? 4
-                       : 2),
-      operand_bytes_(static_cast<double>(size_bytes(plan.precision.compute))),
+      linear_type_(plan.precision.compute),
+      type_(is_narrow(linear_type_) ? DataType::kBf16 : linear_type_),
+      value_bytes_(static_cast<double>(size_bytes(type_))),
+      stream_passes_(plan.autocast ? 2 : 1),
       samples_(plan.samples_of(strategy)),
       tokens_(samples_ * ceil_divide(layer.seq_len, strategy.context_parallel)),
       sequence_(strategy.sequence_parallel && tensor_ > 1),
@@ -33,17 +39,22 @@ Kernel LayerWriter::memory(double bytes, KernelKind kind) const {
   return kernel;
 }
 
-Kernel LayerWriter::product(int64_t batch, int64_t m, int64_t n, int64_t k, GemmRole role,
-                            KernelKind kind) const {
+Kernel LayerWriter::product(int64_t batch, int64_t m, int64_t n, int64_t k, GemmRole role) const {
+  return product({batch, m, n, k, KernelKind::kGemm, /*wide=*/true}, role);
+}
+
+Kernel LayerWriter::product(const Linear& l, GemmRole role) const {
   Kernel kernel;
-  kernel.kind = kind;
-  kernel.type = type_;
-  kernel.gemm = {batch, std::max<int64_t>(m, 1), std::max<int64_t>(n, 1), std::max<int64_t>(k, 1),
-                 1};
+  kernel.kind = l.kind;
+  kernel.type = l.wide ? type_ : linear_type_;
+  kernel.gemm = {l.batch, std::max<int64_t>(l.m, 1), std::max<int64_t>(l.n, 1),
+                 std::max<int64_t>(l.k, 1), 1};
   kernel.role = role;
-  const auto b = static_cast<double>(batch);
-  const auto md = static_cast<double>(m), nd = static_cast<double>(n), kd = static_cast<double>(k);
-  kernel.bytes = b * ((md * kd + kd * nd) * operand_bytes_ + md * nd * value_bytes_);
+  const auto b = static_cast<double>(l.batch);
+  const auto md = static_cast<double>(l.m), nd = static_cast<double>(l.n);
+  const auto kd = static_cast<double>(l.k);
+  const auto operand = static_cast<double>(size_bytes(kernel.type));
+  kernel.bytes = b * ((md * kd + kd * nd) * operand + md * nd * value_bytes_);
   return kernel;
 }
 
@@ -57,16 +68,26 @@ void LayerWriter::exchange(std::vector<Step>& steps, CollectiveOp op, RankGroup 
 }
 
 void LayerWriter::linear_forward(const Linear& l) {
-  add(work_.forward, product(l.batch, l.m, l.n, l.k, GemmRole::kForward, l.kind));
+  if (!l.normed) cast(work_.forward, l, l.k);
+  add(work_.forward, product(l, GemmRole::kForward));
+}
+
+void LayerWriter::cast(std::vector<Step>& steps, const Linear& l, int64_t width) {
+  if (l.wide || !is_narrow(linear_type_)) return;
+  constexpr double kReadAndBothWritten = 2 + 1 + 1;
+  add(steps, memory(static_cast<double>(l.batch) * static_cast<double>(l.m) *
+                    static_cast<double>(width) * kReadAndBothWritten));
 }
 
 void LayerWriter::linear_backward(const Linear& l, double reduced_bytes) {
-  add(work_.backward, product(l.batch, l.m, l.k, l.n, GemmRole::kInputGradient, l.kind));
+  cast(work_.backward, l, l.n);
+  add(work_.backward, product({l.batch, l.m, l.k, l.n, l.kind, l.wide}, GemmRole::kInputGradient));
   if (reduced_bytes > 0) {
     exchange(work_.backward, sequence_ ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce,
              RankGroup::kTensor, reduced_bytes, 1, true);
   }
-  add(work_.backward, product(l.batch, l.k, l.n, l.m, GemmRole::kWeightGradient, l.kind), true);
+  add(work_.backward, product({l.batch, l.k, l.n, l.m, l.kind, l.wide}, GemmRole::kWeightGradient),
+      true);
   const double values = static_cast<double>(l.batch) * static_cast<double>(l.m) *
                         (static_cast<double>(l.k) + static_cast<double>(l.n));
   weight_kept_ += values * value_bytes_;
@@ -74,7 +95,9 @@ void LayerWriter::linear_backward(const Linear& l, double reduced_bytes) {
 
 void LayerWriter::enter() {
   if (sequence_) {
-    exchange(work_.forward, CollectiveOp::kAllGather, RankGroup::kTensor, whole_bytes(), 0, true);
+    // In the type of the products: cast before it is gathered.
+    const double bytes = tokens() * hidden() * static_cast<double>(size_bytes(linear_type_));
+    exchange(work_.forward, CollectiveOp::kAllGather, RankGroup::kTensor, bytes, 0, true);
   }
 }
 
@@ -90,19 +113,19 @@ void LayerWriter::leave_backward() {
 }
 
 void LayerWriter::norm_forward() {
-  add(work_.forward, memory(2 * norm_bytes()));
+  add(work_.forward, memory(2 * stream_passes_ * norm_bytes()));
   kept_ += 2 * norm_bytes();  // its input, and its output as the input of the product
 }
 
 void LayerWriter::residual_forward() {
   const double mask = layer_.dropout > 0 ? norm_tokens_ * hidden() : 0;
-  add(work_.forward, memory(3 * norm_bytes() + mask));
+  add(work_.forward, memory(3 * stream_passes_ * norm_bytes() + mask));
   kept_ += mask;
 }
 
 void LayerWriter::residual_backward() {
   if (layer_.dropout > 0) add(work_.backward, memory(2 * norm_bytes() + norm_tokens_ * hidden()));
-  add(work_.backward, memory(3 * norm_bytes()));
+  add(work_.backward, memory(3 * stream_passes_ * norm_bytes()));
 }
 
 double LayerWriter::gradient_bytes(double recomputed) const {

@@ -30,22 +30,28 @@ class LayerWriter {
   // Adding steps.
   void add(std::vector<Step>& steps, const Kernel& kernel, bool weight_gradient = false);
   Kernel memory(double bytes, KernelKind kind = KernelKind::kMemory) const;
-  Kernel product(int64_t batch, int64_t m, int64_t n, int64_t k, GemmRole role,
-                 KernelKind kind = KernelKind::kGemm) const;
-  void exchange(std::vector<Step>& steps, CollectiveOp op, RankGroup group, double bytes,
-                int32_t hidden_behind, bool beside_product);
-
-  // Pieces of layers. A product of `batch` equal ones and both its gradients. The input gradient is
-  // summed over the tensor ranks where the input is whole on each (column-parallel), behind the
-  // weight gradient.
   struct Linear {
     int64_t batch = 1;
     int64_t m = 0;
     int64_t n = 0;
     int64_t k = 0;
     KernelKind kind = KernelKind::kGemm;
+    bool wide = false;    // kept out of fp8 and fp4: heads, routers
+    bool normed = false;  // its input comes out of a norm, which casts as it writes
   };
+  // One of its three products; of anything else, which is never in a narrow type.
+  Kernel product(const Linear& l, GemmRole role) const;
+  Kernel product(int64_t batch, int64_t m, int64_t n, int64_t k, GemmRole role) const;
+  void exchange(std::vector<Step>& steps, CollectiveOp op, RankGroup group, double bytes,
+                int32_t hidden_behind, bool beside_product);
+
+  // Pieces of layers. A product of `batch` equal ones and both its gradients. The input gradient is
+  // summed over the tensor ranks where the input is whole on each (column-parallel), behind the
+  // weight gradient.
   void linear_forward(const Linear& l);
+  // To fp8 or fp4, in both layouts at once: a product and the weight gradient read it along
+  // different sides. `width` values in each row.
+  void cast(std::vector<Step>& steps, const Linear& l, int64_t width);
   void linear_backward(const Linear& l, double reduced_bytes);
   double whole_bytes() const { return tokens() * hidden() * value_bytes_; }
   void enter();
@@ -53,7 +59,7 @@ class LayerWriter {
   void leave_backward();
   double norm_bytes() const { return norm_tokens_ * hidden() * value_bytes_; }
   void norm_forward();
-  void norm_backward() { add(work_.backward, memory(3 * norm_bytes())); }
+  void norm_backward() { add(work_.backward, memory(3 * stream_passes_ * norm_bytes())); }
   // Bias, dropout and the sum with the residual in one pass.
   void residual_forward();
   void residual_backward();
@@ -123,9 +129,12 @@ class LayerWriter {
   const LayerStrategy& strategy_;
   const ParallelPlan& plan_;
   int32_t tensor_;
-  DataType type_;
+  DataType linear_type_;  // of the operands of linear layers
+  DataType type_;         // of all else
   double value_bytes_;    // of activations
-  double operand_bytes_;  // of the operands of products
+  // Bytes of norms and residuals over those of a 16-bit stream: in fp32, they are cast on the way
+  // into each norm and added in fp32 on the way back.
+  double stream_passes_;
   int64_t samples_;
   int64_t tokens_;
   bool sequence_;

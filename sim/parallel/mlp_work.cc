@@ -6,7 +6,7 @@ namespace soapbox {
 void LayerWriter::mlp_forward(int64_t inner) {
   const int64_t f = ceil_divide(inner, tensor_);
   const int64_t first = layer_.mlp.gated ? 2 * f : f;
-  linear_forward({1, tokens_, first, layer_.hidden});
+  linear_forward({1, tokens_, first, layer_.hidden, KernelKind::kGemm, false, /*normed=*/true});
   add(work_.forward, memory(tokens() * static_cast<double>(first + f) * value_bytes_));
   linear_forward({1, tokens_, layer_.hidden, f});
   kept_ += tokens() * static_cast<double>(first + f) * value_bytes_;
@@ -80,7 +80,12 @@ void LayerWriter::experts_backward() {
              value_bytes_));
   linear_backward(products[0], 0);
   route(work_.backward, false);
-  const Linear router = {1, std::llround(norm_tokens_), layer_.mlp.experts, layer_.hidden};
+  const Linear router = {1,
+                         std::llround(norm_tokens_),
+                         layer_.mlp.experts,
+                         layer_.hidden,
+                         KernelKind::kGemm,
+                         /*wide=*/true};
   linear_backward(router, 0);
 }
 

@@ -125,20 +125,22 @@ class Lowering {
     }
   }
 
-  // Kernels of a pass take longer while data traffic of the same layer's size runs beside them.
+  // Kernels take longer while data traffic runs beside them. Sharded parameters travel with every
+  // pass. What travels once runs beside whatever the device does then, not beside the passes of
+  // one micro-batch, which follow each other through the pipeline: each pass gets its share.
   Duration slowdown(const ParallelTask& task, size_t layer, const PassCost& cost) const {
     const double factor = costs_.problem.factors.overlap;
     if (factor == 0) return {};
     const DataCost& data = costs_.layer(HardwareId(0), layer).data;
     const bool sharded = plan_.strategy(layer).zero_stage == 3;
+    const bool backward = task.kind == ParallelTaskKind::kBackward;
     Duration traffic;
-    if (sharded ||
-        (task.kind == ParallelTaskKind::kForward && task.microbatch == 0 && gathers_at_start())) {
+    if (sharded || (task.kind == ParallelTaskKind::kForward && gathers_at_start())) {
       traffic += data.gather;
     }
-    const bool backward = task.kind == ParallelTaskKind::kBackward;
-    if (backward && (sharded || task.microbatch + 1 == plan_.microbatches)) traffic += data.reduce;
-    return from_seconds(std::min(cost.compute(), traffic).seconds() * factor);
+    if (backward && (sharded || plan_.overlap_gradients)) traffic += data.reduce;
+    const auto passes = static_cast<double>(sharded ? 1 : plan_.microbatches);
+    return from_seconds(std::min(cost.compute().seconds(), traffic.seconds() / passes) * factor);
   }
 
   void run_segments(const ParallelTask& task, PassKind kind, size_t layer) {

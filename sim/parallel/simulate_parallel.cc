@@ -81,6 +81,8 @@ Duration longest_work(const ParallelLowered& lowered) {
 
 double peak_flops(const Hardware& hardware, DataType type) {
   switch (type) {
+    case DataType::kFp4:
+      return std::max({hardware.fp4_peak, hardware.fp8_peak, hardware.bf16_peak}).rate();
     case DataType::kFp8:
       return std::max(hardware.fp8_peak, hardware.bf16_peak).rate();
     case DataType::kBf16:

@@ -242,6 +242,94 @@ TEST(SimulateParallel, OutOfMemoryIsExplained) {
   EXPECT_GT(reason->needed, reason->available);
 }
 
+// Only the linear layers of blocks multiply in fp8 or fp4: attention, the head and routers do not.
+// What does not come out of a norm is cast first, in 2 + 1 + 1 bytes a value.
+TEST(SimulateParallel, NarrowTypesAreForLinearLayersAlone) {
+  const Transformer model = small_gpt(1);
+  const auto count = [&](DataType compute, size_t layer, DataType kernels) {
+    ParallelPlan plan;
+    plan.precision.compute = compute;
+    int64_t products = 0;
+    const LayerWork work = make_layer_work(model.layers[layer], {}, plan);
+    for (const auto* steps : {&work.forward, &work.backward}) {
+      for (const Step& step : *steps) {
+        const auto& kernel = std::get<Kernel>(step.what);
+        const bool product =
+            kernel.kind == KernelKind::kGemm || kernel.kind == KernelKind::kAttention;
+        if (product && kernel.type == kernels) ++products;
+      }
+    }
+    return products;
+  };
+  // Four matrices in a block, three products each; attention forward and backward.
+  EXPECT_EQ(count(DataType::kFp8, 1, DataType::kFp8), 12);
+  EXPECT_EQ(count(DataType::kFp8, 1, DataType::kBf16), 2);
+  EXPECT_EQ(count(DataType::kFp4, 1, DataType::kFp4), 12);
+  EXPECT_EQ(count(DataType::kFp8, 2, DataType::kBf16), 3);
+  EXPECT_EQ(count(DataType::kBf16, 1, DataType::kBf16), 14);
+  const auto moved = [&](DataType compute) {
+    ParallelPlan plan;
+    plan.precision.compute = compute;
+    double bytes = 0;
+    const LayerWork work = make_layer_work(model.layers[1], {}, plan);
+    for (const auto* steps : {&work.forward, &work.backward}) {
+      for (const Step& step : *steps) {
+        const auto& kernel = std::get<Kernel>(step.what);
+        if (kernel.kind == KernelKind::kMemory) bytes += kernel.bytes;
+      }
+    }
+    return bytes;
+  };
+  // Inputs of the second and the fourth matrix, h and 4 h; gradients of all outputs, 3 h, h, 4 h,
+  // h.
+  const double tokens_h = 1024.0 * 2048;
+  EXPECT_DOUBLE_EQ(moved(DataType::kFp8) - moved(DataType::kBf16),
+                   4 * tokens_h * (1 + 4 + 3 + 1 + 4 + 1));
+}
+
+// A host that needs longer for a pass than the device sets its pace, and no longer.
+TEST(SimulateParallel, TheSlowerOfHostAndDeviceSetsThePace) {
+  const TestMachine machine(1, 1);
+  const Transformer model = blocks_only(4);
+  const ParallelPlan plan;
+  const auto seconds = [&](Duration issue) {
+    ParallelProblem problem = machine.problem(model);
+    problem.factors.issue = issue;
+    return report_of(simulate_parallel(problem, plan, {.check_memory = false}))
+        .iteration_time.seconds();
+  };
+  const double free = seconds(Duration());
+  EXPECT_EQ(seconds(microseconds(1)), free);
+  const LayerWork work = make_layer_work(model.layers[0], {}, plan);
+  const auto steps = static_cast<double>(work.forward.size() + work.backward.size());
+  const Kernel step =
+      optimizer_kernel(plan.precision, static_cast<double>(model.parameter_count()));
+  const double update = machine.kernels[HardwareId(0)].time(step).time.seconds();
+  EXPECT_NEAR(seconds(milliseconds(10)), 4 * steps * 0.010 + update, 1e-6);
+}
+
+// Data traffic of an iteration slows each device by its own, however many stages hand on the same
+// micro-batch: twice the micro-batches get half of it each.
+TEST(SimulateParallel, TrafficSlowsADeviceOnce) {
+  const TestMachine machine(8, 8);
+  const Transformer model = blocks_only(16);
+  const auto seconds = [&](double overlap, int64_t microbatches) {
+    ParallelPlan plan;
+    plan.pipeline_parallel = 4;
+    plan.chunk_begin = even_chunks(model, 4);
+    plan.microbatches = microbatches;
+    plan.strategies = {{.data_parallel = 2, .zero_stage = 1}};
+    ParallelProblem problem = machine.problem(model);
+    problem.factors.overlap = overlap;
+    return report_of(simulate_parallel(problem, plan, {.check_memory = false}))
+        .iteration_time.seconds();
+  };
+  const double few = seconds(1, 8) - seconds(0, 8);
+  const double many = seconds(1, 64) - seconds(0, 64);
+  EXPECT_GT(many, 0);
+  EXPECT_LT(many, few);
+}
+
 // A slow device delays its pipeline: folding is refused, and the step takes as much longer as the
 // slow stage does.
 TEST(SimulateParallel, AStragglerSlowsTheStep) {

@@ -139,11 +139,12 @@ Result<Recompute> parse_recompute(std::string_view text) {
 }
 
 Result<Precision> parse_precision(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, Precision>, 5> kPrecisions = {{
+  constexpr std::array<std::pair<std::string_view, Precision>, 6> kPrecisions = {{
       {"bf16", {DataType::kBf16, DataType::kFp32, DataType::kBf16}},
       {"fp16", {DataType::kFp16, DataType::kFp16, DataType::kFp16}},
       {"fp32", {DataType::kFp32, DataType::kFp32, DataType::kFp32}},
       {"fp8", {DataType::kFp8, DataType::kFp32, DataType::kBf16}},
+      {"fp4", {DataType::kFp4, DataType::kFp32, DataType::kBf16}},
       {"tf32", {DataType::kTf32, DataType::kFp32, DataType::kFp32}},
   }};
   std::vector<std::string> known;

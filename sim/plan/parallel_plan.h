@@ -56,8 +56,8 @@ struct LayerStrategy {
 // Which types tensors have. Master weights and the two moments of Adam are fp32 with the 16-bit
 // types.
 struct Precision {
-  DataType compute =
-      DataType::kBf16;  // operands of the matrix products: fp32, tf32, bf16, fp16, fp8
+  DataType compute = DataType::kBf16;    // operands of the matrix products: fp32, tf32, bf16, fp16;
+                                         // fp8 and fp4 in the blocks' linear layers, bf16 elsewhere
   DataType gradients = DataType::kFp32;  // as accumulated and reduced
   DataType parameters = DataType::kBf16;
   friend bool operator==(const Precision&, const Precision&) = default;
@@ -78,11 +78,14 @@ struct ParallelPlan {
   std::vector<uint16_t> strategy_of_layer;  // index into `strategies`; empty: all the first
   Precision precision;
   bool flash_attention = true;
+  bool autocast = false;  // torch.autocast: what runs between blocks is fp32, products are not
   bool overlap_gradients = true;   // gradients are reduced while backward passes go on
   bool overlap_parameters = true;  // gathered parameters are fetched one layer ahead
   bool overlap_sends = true;       // a stage goes on while it sends to the next or the previous one
-  bool overlap_tensor = false;     // tensor-parallel traffic is hidden behind its products
-  double expert_imbalance = 1.0;   // work of the busiest expert rank over the mean
+  // Collectives that gather one layer's sharded parameters, in equal pieces (zero 3).
+  int32_t gathers_per_layer = 1;
+  bool overlap_tensor = false;    // tensor-parallel traffic is hidden behind its products
+  double expert_imbalance = 1.0;  // work of the busiest expert rank over the mean
 
   int32_t stage_count() const { return pipeline_parallel * chunks_per_stage; }  // virtual ones
   const LayerStrategy& strategy(size_t layer) const {
