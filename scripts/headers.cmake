@@ -6,6 +6,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   foreach(folder sim calib strategies results scenarios)
     file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
          ${PROJECT_SOURCE_DIR}/${folder}/*.h)
+    list(FILTER headers EXCLUDE REGEX "^calib/cuda/")  # need CUDA's
     foreach(header ${headers})
       string(REGEX REPLACE "\\.h$" ".cc" source ${header})
       if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${source})
