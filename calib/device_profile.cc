@@ -30,12 +30,6 @@ double stream_rate(const Row& row) {
   return row.work.stream_bytes / row.seconds;
 }
 
-std::string digits(double value, int count) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.*g", count, value);
-  return text;
-}
-
 // Sorted by what they are, so that the order of measuring does not matter.
 std::vector<const Sample*> in_order(const SampleFile& file) {
   std::vector<const Sample*> samples;
@@ -268,7 +262,7 @@ std::string measured_csv(const std::string& id, const std::vector<const Sample*>
     for (const int64_t extent : piece->extents) {
       extents += str_cat(extents.empty() ? "" : "x", extent);
     }
-    const bool window = piece->kind == OpKind::kConv2d || piece->kind == OpKind::kPool2d;
+    const bool window = has_window(piece->kind);
     rows.try_emplace(
         str_cat(id, ",", to_string(piece->kind), ",", to_string(piece->type), ",",
                 to_string(piece->phase), ",", extents, ",",
@@ -277,7 +271,7 @@ std::string measured_csv(const std::string& id, const std::vector<const Sample*>
   }
   std::string text = "hardware,kind,type,phase,extents,window,time_us\n";
   for (const auto& [key, sample] : rows) {
-    text += str_cat(key, ",", digits(price(*sample) * 1e6, 6), "\n");
+    text += str_cat(key, ",", to_digits(price(*sample) * 1e6, 6), "\n");
   }
   return text;
 }
@@ -291,12 +285,12 @@ std::string hardware_csv(const SampleFile& file, const Hardware& hardware) {
       "pcie_uni_gbs,power_w,achieved_gemm_tflops,achieved_gemm_what,achieved_fp32_gemm_tflops,"
       "achieved_mem_gbs,achieved_mem_what,confidence,source,notes\n",
       hardware.name, ",,,,core,,1,,",
-      digits(static_cast<double>(processor.memory_bytes) / static_cast<double>(processor.cores) /
-                 (1024.0 * 1024 * 1024),
-             4),
-      ",,", digits(hardware.memory_bandwidth.rate() / 1e9, 4), ",",
-      digits(static_cast<double>(processor.second_cache_bytes) / (1024.0 * 1024), 4), ",,,",
-      digits(hardware.fp32_peak.rate() / 1e12, 4),
+      to_digits(static_cast<double>(processor.memory_bytes) / static_cast<double>(processor.cores) /
+                    (1024.0 * 1024 * 1024),
+                4),
+      ",,", to_digits(hardware.memory_bandwidth.rate() / 1e9, 4), ",",
+      to_digits(static_cast<double>(processor.second_cache_bytes) / (1024.0 * 1024), 4), ",,,",
+      to_digits(hardware.fp32_peak.rate() / 1e12, 4),
       ",,,,,,,none,,,,,,,,,,,,B,soapbox calibrate,\"One core of ", processor.name,
       ". Peak and bandwidth are the best that ", file.header.library,
       " reached; memory is its share.\"\n");
@@ -314,7 +308,7 @@ std::string cluster_toml(const SampleFile& file, const std::string& id, double c
                              "\"\n\n[[node]]\ncount = 1\ngpus = ", cores, "\ngpu = \"", id, "\"\n");
   if (cores < 2) return text;
   return text + str_cat("\n[[node.link]]\nmesh = \"gpu*\"\ntype = \"memory\"\nbandwidth = \"",
-                        digits(copy_rate / 1e9, 4),
+                        to_digits(copy_rate / 1e9, 4),
                         " GB/s\"\nlatency = \"0 us\"\nsource = \"copies of 64 KiB to 4 MiB, "
                         "median\"\n");
 }
@@ -330,7 +324,7 @@ std::string profile_toml(const SampleFile& file, const std::string& id,
                  ".toml\"\nmeasured = \"measured/", id, ".csv\"\n", gpu ? "nearby = \"on\"\n" : "",
                  "\n# Of a kernel that does nothing, and what the executor spends between two "
                  "tasks.\nlaunch = \"",
-                 digits(launch_us, 3), " us\"\n");
+                 to_digits(launch_us, 3), " us\"\n");
 }
 
 // The median rate of copies that a link between two threads is made of.

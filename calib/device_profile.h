@@ -37,19 +37,16 @@ struct NamedText {
   std::string text;
 };
 
-// How a GPU's kernels are launched decides what each costs.
-//   kGraph   cold, plus what replaying adds to or saves of a hot run
-//   kStream  cold, plus what passes between two launched kernels; not less than the host spends on
-//            launching it
-// A core's are cold medians.
-enum class LaunchMode : uint8_t { kGraph, kStream };
-
 struct DeviceProfile {
   std::vector<FamilyFit> families;
   std::vector<NamedText> files;
   std::string cluster;  // its name: "cpu_2"
 };
 
+// How a GPU's kernels are launched decides what each costs. In a graph: cold, plus what replaying
+// adds to or saves of a hot run. In a stream: cold, plus what passes between two launched kernels;
+// not less than the host spends on launching it. A core's are cold medians.
+//
 // Of a GPU that stands in the hardware catalogue, `known` has the datasheet's figures, which the
 // fit is then relative to, and hardware.csv is not made. Fails where the samples lack a family that
 // the figures rest on.

@@ -1,7 +1,6 @@
 #include "calib/device_tables.h"
 
 #include <array>
-#include <cstdio>
 #include <map>
 #include <optional>
 
@@ -13,14 +12,8 @@ namespace {
 
 constexpr size_t kFold = 5;
 
-std::string digits(double value, int count) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.*g", count, value);
-  return text;
-}
-
 std::string time_us(const Sample& sample) {
-  return digits(median(sample.measured.cold_s) * 1e6, 6);
+  return to_digits(median(sample.measured.cold_s) * 1e6, 6);
 }
 
 std::string_view split_of(size_t row) {
@@ -86,14 +79,14 @@ std::vector<TimedTransfer> transfers_of(const std::vector<const Sample*>& sample
 std::string link_text(std::string_view name, const std::vector<TimedTransfer>& transfers) {
   if (transfers.size() < 2) return "";
   const LinkFit fit = fit_link(transfers);
-  std::string text =
-      str_cat("\n[", name, "]  # ", transfers.size(), " sizes, error ", digits(100 * fit.mape, 2),
-              " % mean, ", digits(100 * fit.worst, 2), " % worst, ",
-              digits(100 * fit.left_out_mape, 2), " % where left out\nsegments = [\n");
+  std::string text = str_cat(
+      "\n[", name, "]  # ", transfers.size(), " sizes, error ", to_digits(100 * fit.mape, 2),
+      " % mean, ", to_digits(100 * fit.worst, 2), " % worst, ",
+      to_digits(100 * fit.left_out_mape, 2), " % where left out\nsegments = [\n");
   for (const LinkSegment& segment : fit.segments) {
     text += str_cat("  {most_bytes = ", segment.most_bytes, ", alpha = \"",
-                    digits(segment.alpha_s * 1e6, 4), " us\", bandwidth = \"",
-                    digits(segment.beta_s > 0 ? 1e-9 / segment.beta_s : 0, 4), " GB/s\"},\n");
+                    to_digits(segment.alpha_s * 1e6, 4), " us\", bandwidth = \"",
+                    to_digits(segment.beta_s > 0 ? 1e-9 / segment.beta_s : 0, 4), " GB/s\"},\n");
   }
   return text + "]\n";
 }
@@ -119,7 +112,7 @@ std::vector<NamedText> kernel_texts(const std::string& id,
     const bool half = piece->type == DataType::kBf16 || piece->kind == OpKind::kElementwise;
     if (work.product.m > 0 || !is_large(work) || !half) continue;
     const std::string row = str_cat(to_string(piece->kind), piece->weighted ? "_norm" : "", ",",
-                                    digits(work.stream_bytes, 12), ",", time_us(*sample));
+                                    to_digits(work.stream_bytes, 12), ",", time_us(*sample));
     if (piece->kind == OpKind::kSoftmax) passes.add(str_cat("softmax,", row));
     if (piece->kind == OpKind::kElementwise) passes.add(str_cat("pass,", row));
   }
@@ -142,20 +135,20 @@ std::string link_toml(const SampleFile& file, const std::vector<const Sample*>& 
       "measured_on = \"",
       file.header.processor.id, "\"\nsource = \"", file.header.library,
       gpu ? ", CUPTI, " : ", thread CPU time, ", file.header.started_at, "\"\nbetween_kernels = \"",
-      digits(file.header.dispatch_s * 1e6, 3), " us\"\n");
+      to_digits(file.header.dispatch_s * 1e6, 3), " us\"\n");
   if (const auto empty = median_of(samples, Kind::kLaunch)) {
-    text += str_cat("empty_kernel = \"", digits(*empty * 1e6, 3), " us\"\n");
+    text += str_cat("empty_kernel = \"", to_digits(*empty * 1e6, 3), " us\"\n");
   }
   const auto alone = median_of(samples, Kind::kProduct);
   const auto beside = median_of(samples, Kind::kProductBesideCopy);
   if (alone && beside) {
-    text += str_cat("compute_slowdown = ", digits(*beside / *alone, 4),
+    text += str_cat("compute_slowdown = ", to_digits(*beside / *alone, 4),
                     "  # of a bf16 product of 4096^3 beside a copy to the device\n");
   }
   const auto busy = transfers_of(samples, Kind::kCopyBesideProduct);
   for (const TimedTransfer& idle : transfers_of(samples, Kind::kToDevice)) {
     if (busy.empty() || idle.bytes != busy.front().bytes) continue;
-    text += str_cat("communication_slowdown = ", digits(busy.front().seconds / idle.seconds, 4),
+    text += str_cat("communication_slowdown = ", to_digits(busy.front().seconds / idle.seconds, 4),
                     "  # of that copy beside such products\n");
   }
   constexpr std::array<std::pair<std::string_view, Kind>, 7> kLinks = {{

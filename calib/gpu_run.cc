@@ -11,7 +11,7 @@ namespace soapbox::calib {
 Result<std::unique_ptr<GpuRun>> GpuRun::prepare(const Model& model, const Cluster& cluster,
                                                 const Plan& plan, const Lowered& lowered,
                                                 const Timeline& predicted, KernelModule& module,
-                                                bool replayed) {
+                                                LaunchMode mode) {
   if (module.device() == nullptr || cluster.device_count() != 1) {
     return Error{ErrorCode::kUsage,
                  str_cat("the cluster has ", cluster.device_count(),
@@ -19,7 +19,7 @@ Result<std::unique_ptr<GpuRun>> GpuRun::prepare(const Model& model, const Cluste
                  {}};
   }
   module.enter_thread();
-  std::unique_ptr<GpuRun> run(new GpuRun(lowered, *module.device(), replayed));
+  std::unique_ptr<GpuRun> run(new GpuRun(lowered, *module.device(), mode));
   Result<IdVector<TaskId, TaskKernels>> kernels = make_task_kernels(model, plan, lowered, module);
   if (!kernels) return kernels.error();
   run->kernels_ = *std::move(kernels);
@@ -38,7 +38,7 @@ Result<GraphRun> GpuRun::run() const {
     for (const auto& kernel : kernels_[task]) one.push_back(kernel.get());
     tasks.push_back(std::move(one));
   }
-  const Result<DeviceRun> done = device_.run(tasks, replayed_);
+  const Result<DeviceRun> done = device_.run(tasks, mode_);
   if (!done) return done.error();
   GraphRun run;
   const size_t count = lowered_.graph.task_count();

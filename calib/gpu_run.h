@@ -19,16 +19,16 @@ class GpuRun {
   static Result<std::unique_ptr<GpuRun>> prepare(const Model& model, const Cluster& cluster,
                                                  const Plan& plan, const Lowered& lowered,
                                                  const Timeline& predicted, KernelModule& module,
-                                                 bool replayed);
+                                                 LaunchMode mode);
   Result<GraphRun> run() const;
 
  private:
-  GpuRun(const Lowered& lowered, KernelDevice& device, bool replayed)
-      : lowered_(lowered), device_(device), replayed_(replayed) {}
+  GpuRun(const Lowered& lowered, KernelDevice& device, LaunchMode mode)
+      : lowered_(lowered), device_(device), mode_(mode) {}
 
   const Lowered& lowered_;
   KernelDevice& device_;
-  bool replayed_;
+  LaunchMode mode_;
   IdVector<TaskId, TaskKernels> kernels_;
   std::vector<TaskId> order_;
 };

@@ -93,6 +93,9 @@ struct DeviceRun {
 // The kernels of one task, one after the other.
 using DeviceTask = std::vector<PreparedKernel*>;
 
+// How a device is given its kernels: as one graph that it replays, or each launched by the host.
+enum class LaunchMode : uint8_t { kGraph, kStream };
+
 // A device that keeps time by itself, and takes work without waiting for it. All functions fail
 // with the driver's or the tracing library's own words.
 class KernelDevice {
@@ -104,8 +107,7 @@ class KernelDevice {
   virtual Result<UntracedTimes> untraced_times(PreparedKernel& kernel) = 0;
   virtual Result<DispatchTimes> dispatch_times() = 0;
   virtual double clock_mhz() const = 0;  // now; 0 where the driver does not say
-  // `replayed`: as one graph; else each kernel launched by the host.
-  virtual Result<DeviceRun> run(const std::vector<DeviceTask>& tasks, bool replayed) = 0;
+  virtual Result<DeviceRun> run(const std::vector<DeviceTask>& tasks, LaunchMode mode) = 0;
 };
 
 class KernelModule {
@@ -124,7 +126,7 @@ class KernelModule {
 };
 
 // Raised with every change of this file: a module of another build is refused.
-inline constexpr int kKernelModuleAbi = 2;
+inline constexpr int kKernelModuleAbi = 3;
 
 // The one function that a module exports; null where `abi` is not its own, or where its device is
 // not there, which it writes into `why`.

@@ -41,6 +41,23 @@ TEST(LinkFit, AProtocolSwitchIsFoundWhereItIs) {
   EXPECT_NEAR(fit.seconds(int64_t{1} << 32), 20e-6 + 0x1p32 * 1e-10, 1e-6);
 }
 
+TEST(LinkFit, OneRangeIsEnoughForAPingPong) {
+  const LinkFit fit = fit_link(on_line(40e-6, 1 / 50e6, 1 << 10, 1 << 20), 1);
+  ASSERT_EQ(fit.segments.size(), 1U);
+  EXPECT_NEAR(fit.segments[0].alpha_s, 40e-6, 1e-12);
+  EXPECT_NEAR(1 / fit.segments[0].beta_s, 50e6, 1);
+  EXPECT_NEAR(fit.mape, 0, 1e-9);
+}
+
+TEST(LinkFit, ALatencyIsNeverNegative) {
+  // Through (1000, 1 s) and (2000, 3 s) the line begins at -1 s. Without a latency the best slope
+  // for relative errors is (sum n / t) / (sum n^2 / t^2) = (1000 + 2000/3) / (1e6 + 4e6/9).
+  const std::vector<TimedTransfer> samples = {{1000, 1}, {2000, 3}};
+  const LinkFit fit = fit_link(samples, 1);
+  EXPECT_EQ(fit.segments[0].alpha_s, 0);
+  EXPECT_NEAR(fit.segments[0].beta_s, (1000 + 2000.0 / 3) / (1e6 + 4e6 / 9), 1e-12);
+}
+
 // Whatever the points, more bytes never take less time, and no figure is negative.
 TEST(LinkFit, IsMonotoneOverNoise) {
   Rng rng(7);

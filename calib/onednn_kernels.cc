@@ -130,11 +130,6 @@ void add_linear(Sequence& kernel, int64_t count, int64_t out, int64_t in, Phase 
   }
 }
 
-int64_t stride_of(const Operator& op, size_t axis) {
-  if (op.inputs.empty() || op.inputs[0].axes.size() <= axis) return 1;
-  return std::max<int64_t>(1, op.inputs[0].axes[axis].stride);
-}
-
 // A piece's window over its input, without padding: what work.h counts.
 struct WindowShape {
   Dims src;
@@ -330,12 +325,6 @@ void add_normalisation(Sequence& kernel, int64_t count, int64_t channels, Phase 
     arguments[DNNL_ARG_DIFF_SCALE_SHIFT] = kernel.buffer(forward.weights_desc());
   }
   kernel.add(Backward(backward), std::move(arguments));
-}
-
-int64_t output_elements(const Operator& op, const Extents& extents) {
-  int64_t count = 1;
-  for (size_t dim = 0; dim < op.output_rank; ++dim) count *= extents[dim];
-  return count;
 }
 
 void add_elementwise(Sequence& kernel, const Operator& op, const Extents& extents, Phase phase) {

@@ -1,7 +1,8 @@
 #include "calib/pattern_search.h"
 
-#include <cstdio>
 #include <cstdlib>
+
+#include "sim/base/str.h"
 
 namespace soapbox::calib {
 
@@ -31,9 +32,7 @@ void pattern_search(std::vector<double>& values,
 }
 
 double rounded_to(double value, int digits) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*g", digits, value);
-  return std::strtod(text, nullptr);
+  return std::strtod(to_digits(value, digits).c_str(), nullptr);
 }
 
 double rounded(double value) {

@@ -174,49 +174,22 @@ class Rank {
 
 }  // namespace
 
-Result<std::vector<PingPongSample>> ping_pong(BytesPerSecond rate, std::span<const Bytes> sizes,
-                                              int repeats,
-                                              const std::function<bool()>& interrupted) {
+Result<std::vector<TimedTransfer>> ping_pong(BytesPerSecond rate, std::span<const Bytes> sizes,
+                                             int repeats,
+                                             const std::function<bool()>& interrupted) {
   Result<Connection> there = connect_loopback();
   if (!there) return there.error();
   Result<Connection> back = connect_loopback();
   if (!back) return back.error();
   Players players(*std::move(there), *std::move(back), rate);
   SharedFailure failure;
-  std::vector<PingPongSample> samples;
+  std::vector<TimedTransfer> samples;
   for (const Bytes bytes : sizes) {
     if (interrupted()) return interrupted_error();
-    samples.push_back({bytes, players.one_way_s(bytes, repeats, failure)});
+    samples.push_back({bytes.count(), players.one_way_s(bytes, repeats, failure)});
     if (const std::optional<Error> error = failure.error()) return *error;
   }
   return samples;
-}
-
-LinkFit fit_link(std::span<const PingPongSample> samples) {
-  SOAPBOX_CHECK(samples.size() >= 2, "a line needs two points");
-  // Minimises sum ((a + b n - t) / t)^2: normal equations with weights 1 / t^2.
-  double w = 0, wn = 0, wnn = 0, wt = 0, wnt = 0;
-  for (const PingPongSample& sample : samples) {
-    const double n = sample.bytes.as_double();
-    const double weight = 1 / (sample.seconds * sample.seconds);
-    w += weight;
-    wn += weight * n;
-    wnn += weight * n * n;
-    wt += weight * sample.seconds;
-    wnt += weight * n * sample.seconds;
-  }
-  const double determinant = w * wnn - wn * wn;
-  SOAPBOX_CHECK(determinant > 0, "two sizes differ");
-  LinkFit fit;
-  fit.latency_s = std::max(0.0, (wnn * wt - wn * wnt) / determinant);
-  const double per_byte = fit.latency_s > 0 ? (w * wnt - wn * wt) / determinant : wnt / wnn;
-  fit.bandwidth = BytesPerSecond(1 / per_byte);
-  for (const PingPongSample& sample : samples) {
-    const double fitted = fit.latency_s + sample.bytes.as_double() * per_byte;
-    fit.mean_error += std::fabs(fitted / sample.seconds - 1);
-  }
-  fit.mean_error /= static_cast<double>(samples.size());
-  return fit;
 }
 
 Result<RingRun> run_ring(const RingRunSpec& spec) {

@@ -7,29 +7,15 @@
 #include <span>
 #include <vector>
 
+#include "calib/link_fit.h"
 #include "sim/base/result.h"
 #include "sim/base/units.h"
 
 namespace soapbox::calib {
 
-struct PingPongSample {
-  Bytes bytes;
-  double seconds = 0;  // one way: half of the shortest of several round trips
-};
-
-// The shortest of `repeats` round trips for each size, between two threads.
-Result<std::vector<PingPongSample>> ping_pong(BytesPerSecond rate, std::span<const Bytes> sizes,
-                                              int repeats,
-                                              const std::function<bool()>& interrupted);
-
-// t = latency + bytes / bandwidth, by least squares of the relative errors.
-struct LinkFit {
-  double latency_s = 0;  // not negative
-  BytesPerSecond bandwidth;
-  double mean_error = 0;  // mean |fitted - measured| / measured
-};
-// REQUIRES: at least two sizes.
-LinkFit fit_link(std::span<const PingPongSample> samples);
+// One way for each size: half of the shortest of `repeats` round trips between two threads.
+Result<std::vector<TimedTransfer>> ping_pong(BytesPerSecond rate, std::span<const Bytes> sizes,
+                                             int repeats, const std::function<bool()>& interrupted);
 
 struct RingRunSpec {
   uint32_t ranks = 4;

@@ -49,7 +49,7 @@ Json to_json(const Piece& piece) {
                {"inputs", piece.inputs}};
   if (piece.weighted) json["weighted"] = true;
   if (piece.type != DataType::kFp32) json["type"] = to_string(piece.type);
-  if (piece.kind == OpKind::kConv2d || piece.kind == OpKind::kPool2d) {
+  if (has_window(piece.kind)) {
     json["window"] = {piece.kernel_h, piece.kernel_w, piece.stride};
   }
   return json;
@@ -101,7 +101,7 @@ std::variant<Piece, Stream> read_point(const Json& json) {
   piece.inputs = json.at("inputs");
   piece.weighted = json.value("weighted", false);
   piece.type = read_type(json);
-  if (piece.kind == OpKind::kConv2d || piece.kind == OpKind::kPool2d) {
+  if (has_window(piece.kind)) {
     require(piece.extents.size() >= 4, "an image has 4 extents");
     const auto window = json.at("window").get<std::array<int64_t, 3>>();
     require(window[0] > 0 && window[1] > 0 && window[2] > 0, "a window is positive");

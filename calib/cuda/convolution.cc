@@ -1,6 +1,5 @@
 #include "calib/cuda/convolution.h"
 
-#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -21,9 +20,8 @@ cudnnTensorFormat_t format(DataType type) {
   return is_half(type) ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
 }
 
-int stride_of(const Operator& op, size_t axis) {
-  if (op.inputs.empty() || op.inputs[0].axes.size() <= axis) return 1;
-  return static_cast<int>(std::max<int64_t>(1, op.inputs[0].axes[axis].stride));
+int stride(const Operator& op, size_t dim) {
+  return static_cast<int>(stride_of(op, dim));
 }
 
 // Samples, channels, height, width.
@@ -84,8 +82,8 @@ class Convolution {
                                      static_cast<int>(extents[1]), static_cast<int>(extents[4]),
                                      static_cast<int>(op.kernel_h), static_cast<int>(op.kernel_w)));
     check(cudnnCreateConvolutionDescriptor(&convolution_));
-    check(cudnnSetConvolution2dDescriptor(convolution_, 0, 0, stride_of(op, 2), stride_of(op, 3), 1,
-                                          1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT));
+    check(cudnnSetConvolution2dDescriptor(convolution_, 0, 0, stride(op, 2), stride(op, 3), 1, 1,
+                                          CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT));
     check(cudnnSetConvolutionMathType(convolution_, math_));
   }
   Convolution(const Convolution&) = delete;
@@ -160,7 +158,7 @@ class Pooling {
     check(cudnnCreatePoolingDescriptor(&pooling_));
     check(cudnnSetPooling2dDescriptor(pooling_, CUDNN_POOLING_MAX, CUDNN_NOT_PROPAGATE_NAN,
                                       static_cast<int>(op.kernel_h), static_cast<int>(op.kernel_w),
-                                      0, 0, stride_of(op, 2), stride_of(op, 3)));
+                                      0, 0, stride(op, 2), stride(op, 3)));
   }
   Pooling(const Pooling&) = delete;
   Pooling& operator=(const Pooling&) = delete;

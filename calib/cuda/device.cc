@@ -256,7 +256,7 @@ Result<DispatchTimes> Device::dispatch_times() try {
 // Before each run the caches are flushed: every kernel reads buffers of its own, so that all are
 // cold, as they were measured. The whole is timed without tracing; where each task lies in it comes
 // from a traced run, stretched to the same length.
-Result<DeviceRun> Device::run(const std::vector<DeviceTask>& tasks, bool replayed) try {
+Result<DeviceRun> Device::run(const std::vector<DeviceTask>& tasks, LaunchMode mode) try {
   const cudaStream_t stream = gpu_.stream();
   launch_all(tasks, stream);  // loads the code of every kernel
   gpu_.wait();
@@ -275,7 +275,7 @@ Result<DeviceRun> Device::run(const std::vector<DeviceTask>& tasks, bool replaye
     const Paused paused(trace_);
     Stopwatch watch(stream);
     double seconds = 0;
-    if (replayed) {
+    if (mode == LaunchMode::kGraph) {
       const Graph graph(stream, [&] { launch_all(tasks, stream); });
       graph.launch();
       gpu_.flush(stream);

@@ -40,7 +40,7 @@ class Device : public KernelDevice {
   Result<UntracedTimes> untraced_times(PreparedKernel& kernel) override;
   Result<DispatchTimes> dispatch_times() override;
   double clock_mhz() const override { return clock_.mhz(); }
-  Result<DeviceRun> run(const std::vector<DeviceTask>& tasks, bool replayed) override;
+  Result<DeviceRun> run(const std::vector<DeviceTask>& tasks, LaunchMode mode) override;
 
  private:
   const Gpu& gpu_;

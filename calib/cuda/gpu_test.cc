@@ -239,8 +239,8 @@ TEST_F(OnGpu, ARunOfTasksHasTheirTimesInOrder) {
   Launches short_one(*gpu_);
   add_stream(short_one, {StreamWork::Kind::kUpdate, Bytes(1 << 20), 2});
   const std::vector<DeviceTask> tasks = {{&long_one}, {}, {&short_one, &short_one}, {&long_one}};
-  for (const bool replayed : {false, true}) {
-    const Result<DeviceRun> run = device_->run(tasks, replayed);
+  for (const LaunchMode mode : {LaunchMode::kStream, LaunchMode::kGraph}) {
+    const Result<DeviceRun> run = device_->run(tasks, mode);
     ASSERT_TRUE(run) << run.error().message;
     ASSERT_EQ(run->start_ns.size(), tasks.size());
     int64_t before = 0;

@@ -9,12 +9,6 @@
 namespace soapbox::calib::cuda {
 namespace {
 
-int64_t output_elements(const Operator& op, const Extents& extents) {
-  int64_t count = 1;
-  for (size_t dim = 0; dim < op.output_rank; ++dim) count *= extents[dim];
-  return count;
-}
-
 void add_linear(Launches& kernel, const Gemm& gemm, DataType type, Phase phase) {
   Product product{.m = gemm.m, .n = gemm.n, .k = gemm.k, .type = type};
   if (phase == Phase::kForward) {

@@ -34,12 +34,6 @@ using miqp::kUnlimited;
 constexpr std::string_view kFormat = "soapbox miqp certificate 1";
 constexpr JsonObject::Range kAny = {-1, int64_t{1} << 61};
 
-std::string hex(uint64_t number) {
-  char digits[17] = "0000000000000000";
-  for (size_t i = 16; i-- > 0; number >>= 4) digits[i] = "0123456789abcdef"[number & 15];
-  return digits;
-}
-
 uint64_t read_hex(JsonObject& json, std::string_view key) {
   const std::string text = json.text_or(key, "");
   uint64_t number = 0;

@@ -19,6 +19,7 @@
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/progress.h"
+#include "scenarios/runner/real_run.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
@@ -70,12 +71,9 @@ Result<CalibrateOptions> read_options(const Arguments& arguments) {
   options.out = arguments.text_or("out", "calibration");
   if (const auto models = arguments.text("models")) options.models = split_list(*models);
   options.hardware = arguments.text("hardware");
-  const std::string launch = arguments.text_or("launch", "graph");
-  const std::vector<std::string> ways = {"graph", "stream"};
-  if (std::find(ways.begin(), ways.end(), launch) == ways.end()) {
-    return usage_error(unknown_name("--launch", launch, ways));
-  }
-  if (launch == "stream") options.launch = calib::LaunchMode::kStream;
+  const Result<calib::LaunchMode> launch = read_launch(arguments);
+  if (!launch) return launch.error();
+  options.launch = *launch;
   const auto batch = arguments.whole_number("batch", 1, kMostSamples);
   if (!batch) return batch.error();
   options.batch = *batch;

@@ -72,12 +72,9 @@ Result<ExecuteOptions> read_options(const Arguments& arguments) {
   }
   options.run.tcp_links = links == "tcp";
   options.run.realtime = arguments.has("realtime");
-  const std::string launch = arguments.text_or("launch", "graph");
-  const std::vector<std::string> ways = {"graph", "stream"};
-  if (std::find(ways.begin(), ways.end(), launch) == ways.end()) {
-    return usage_error(unknown_name("--launch", launch, ways));
-  }
-  options.run.replayed = launch == "graph";
+  const Result<calib::LaunchMode> launch = read_launch(arguments);
+  if (!launch) return launch.error();
+  options.run.launch = *launch;
   if (arguments.has("launch") && options.backend->name != "cuda") {
     return usage_error("execute: --launch is for --backend cuda");
   }

@@ -4,7 +4,6 @@
 #include <array>
 #include <filesystem>
 #include <map>
-#include <system_error>
 #include <vector>
 
 #include "sim/base/str.h"

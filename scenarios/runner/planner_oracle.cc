@@ -61,8 +61,8 @@ void Oracle::add(const uniap::Candidate& candidate) {
   if (report_.runs == 0 || *simulated_s < report_.best_s) {
     report_.best_s = *simulated_s;
     report_.best_plan =
-        str_cat("pp ", candidate.tables->stages, ", ", candidate.tables->microbatches,
-                " micro-batches, ", to_string(candidate.origin));
+        str_cat(uniap::cell_name(candidate.tables->stages, candidate.tables->microbatches), ", ",
+                to_string(candidate.origin));
   }
   ++report_.runs;
   if (!by_hand) return;

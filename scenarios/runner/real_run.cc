@@ -67,12 +67,13 @@ Result<PreparedRun> prepare_cuda(const LoadedProblem& loaded, const Plan& plan,
   if (!module) return module.error();
   Result<std::unique_ptr<calib::GpuRun>> run =
       calib::GpuRun::prepare(loaded.model(), loaded.cluster(), plan, predicted.lowered,
-                             predicted.timeline, **module, spec.replayed);
+                             predicted.timeline, **module, spec.launch);
   if (!run) return run.error();
   PreparedRun prepared;
-  prepared.settings = nlohmann::json{{"library", (*module)->library()},
-                                     {"launch", spec.replayed ? "graph" : "stream"}}
-                          .dump();
+  prepared.settings =
+      nlohmann::json{{"library", (*module)->library()},
+                     {"launch", spec.launch == calib::LaunchMode::kGraph ? "graph" : "stream"}}
+          .dump();
   const std::shared_ptr<const calib::GpuRun> shared(*std::move(run));
   prepared.run = [shared] { return shared->run(); };
   return prepared;
@@ -144,6 +145,14 @@ Result<calib::GraphRun> fastest_of(const PreparedRun& prepared, int64_t repeats)
 }
 
 }  // namespace
+
+Result<calib::LaunchMode> read_launch(const Arguments& arguments) {
+  const std::string launch = arguments.text_or("launch", "graph");
+  if (launch == "graph") return calib::LaunchMode::kGraph;
+  if (launch == "stream") return calib::LaunchMode::kStream;
+  const std::vector<std::string> known = {"graph", "stream"};
+  return usage_error(unknown_name("--launch", launch, known));
+}
 
 std::span<const BackendRow> backend_table() {
   static const std::array<BackendRow, 3> kBackends = {{

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "calib/graph_run.h"
+#include "calib/kernel_module.h"
 #include "results/store.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/execution.h"
@@ -23,8 +24,11 @@ struct RealRunSpec {
   std::optional<double> time_scale;  // paced: real seconds per simulated second; absent: chosen
   bool tcp_links = false;            // paced: links send their bytes through loopback TCP
   bool realtime = false;             // cpu: ask for real-time priority
-  bool replayed = true;              // cuda: as one graph, not each kernel launched by the host
+  calib::LaunchMode launch = calib::LaunchMode::kGraph;  // cuda
 };
+
+// --launch graph|stream.
+Result<calib::LaunchMode> read_launch(const Arguments& arguments);
 
 // A plan made ready; each call runs it once.
 struct PreparedRun {

@@ -13,7 +13,7 @@ namespace soapbox::runner {
 namespace {
 
 // n devices, each with one link to the next.
-Cluster ring_cluster(uint32_t ranks, const calib::LinkFit& link) {
+Cluster ring_cluster(uint32_t ranks, const calib::LinkSegment& link) {
   Cluster::Parts parts;
   parts.name = "ring";
   parts.node_count = 1;
@@ -35,8 +35,8 @@ Cluster ring_cluster(uint32_t ranks, const calib::LinkFit& link) {
     parts.devices.push_back(device);
   }
   for (uint32_t rank = 0; rank < ranks; ++rank) {
-    parts.links.push_back({vertices[rank], vertices[(rank + 1) % ranks], link.bandwidth,
-                           from_seconds(link.latency_s), "tcp"});
+    parts.links.push_back({vertices[rank], vertices[(rank + 1) % ranks],
+                           BytesPerSecond(1 / link.beta_s), from_seconds(link.alpha_s), "tcp"});
   }
   return *Cluster::make(std::move(parts));
 }
@@ -57,10 +57,10 @@ Result<calib::LinkFit> calibrate_link(const RingCheckSpec& spec, const Interrupt
   const auto samples =
       calib::ping_pong(spec.rate, sizes, spec.repeats, [&] { return interrupt.requested(); });
   if (!samples) return samples.error();
-  return calib::fit_link(*samples);
+  return calib::fit_link(*samples, 1);
 }
 
-std::vector<Duration> predict(const RingCheckSpec& spec, const calib::LinkFit& link,
+std::vector<Duration> predict(const RingCheckSpec& spec, const calib::LinkSegment& link,
                               const std::vector<Bytes>& sizes) {
   const Cluster cluster = ring_cluster(spec.ranks, link);
   std::vector<DeviceId> devices;
@@ -87,11 +87,12 @@ Result<RingCheck> check_ring(const RingCheckSpec& spec, const Interrupt& interru
                              const Console& console) {
   const Result<calib::LinkFit> link = calibrate_link(spec, interrupt);
   if (!link) return link.error();
-  console.say(str_cat("ping-pong: ", std::llround(link->latency_s * 1e9), " ns and ",
-                      std::llround(link->bandwidth.rate() / 1e3), " KB/s, fitted within ",
-                      percent(link->mean_error)));
+  const calib::LinkSegment& line = link->segments.front();
+  console.say(str_cat("ping-pong: ", std::llround(line.alpha_s * 1e9), " ns and ",
+                      std::llround(1e-3 / line.beta_s), " KB/s, fitted within ",
+                      percent(link->mape)));
   const std::vector<Bytes> sizes = ring_sizes(spec.ranks);
-  const std::vector<Duration> predicted = predict(spec, *link, sizes);
+  const std::vector<Duration> predicted = predict(spec, line, sizes);
   for (size_t i = 0; i < sizes.size(); ++i) {
     console.say(str_cat("predicted ", predicted[i].seconds() * 1e3, " ms for ", sizes[i].count(),
                         " bytes on ", spec.ranks, " ranks"));

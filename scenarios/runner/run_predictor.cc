@@ -165,7 +165,7 @@ RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
     const double all = simulated.all_recomputed->seconds() / report.iteration_time.seconds();
     const double slower = 1 + simulated.recomputed * (all - 1);
     for (Duration* time : {&step_time, &prediction.low, &prediction.high}) {
-      *time = from_seconds(time->seconds() * slower);
+      *time = scaled(*time, slower);
     }
   }
   if (!budget.with_optimizer) {

@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kFormat = "soapbox miqp search certificate 1";
 
 std::string cell_key(const strategies::uniap::CellProof& cell) {
-  return str_cat("pp ", cell.stages, ", ", cell.microbatches, " micro-batches");
+  return strategies::uniap::cell_name(cell.stages, cell.microbatches);
 }
 
 // The cell that a key names, or false.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdio>
 #include <numeric>
 
 namespace soapbox {
@@ -11,6 +12,12 @@ std::string to_text(double value) {
   std::array<char, 32> buffer;
   const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
   return std::string(buffer.data(), result.ptr);
+}
+
+std::string to_digits(double value, int count) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.*g", count, value);
+  return text;
 }
 
 std::string join(std::span<const std::string> parts, std::string_view separator) {

@@ -12,6 +12,8 @@ namespace soapbox {
 
 // The shortest decimal text that reads back as the same double: equal bits give equal bytes.
 std::string to_text(double value);
+// To so many significant digits, as printf's %g.
+std::string to_digits(double value, int count);
 inline std::string to_text(std::integral auto value) {
   return std::to_string(value);
 }

@@ -146,6 +146,9 @@ inline Duration from_seconds(double seconds) {
   SOAPBOX_CHECK(std::isfinite(ps) && std::fabs(ps) < 9.2e18, "duration out of range");
   return Duration(std::llround(ps));
 }
+inline Duration scaled(Duration duration, double factor) {
+  return from_seconds(duration.seconds() * factor);
+}
 constexpr Bytes kibibytes(int64_t count) {
   return Bytes(count) * 1024;
 }

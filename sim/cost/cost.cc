@@ -71,10 +71,10 @@ Costs::PieceTime Costs::piece_time(const DeviceCosts& device, const Operator& op
                                    const Extents& extents) {
   const PieceWork work = work_of(op, extents);
   const auto corrected = [&](const Work& part, Phase phase) {
-    PhaseTime time = phase_time(device, part, op.type);
+    const PhaseTime time = phase_time(device, part, op.type);
     const double factor = device.nearby.factor(op, phase, part);
-    return PhaseTime{from_seconds(factor * time.fixed.seconds()), factor * time.run_seconds,
-                     time.provenance};
+    if (factor == 1) return time;
+    return PhaseTime{scaled(time.fixed, factor), factor * time.run_seconds, time.provenance};
   };
   PieceTime time = {corrected(work.forward, Phase::kForward),
                     corrected(work.backward_input, Phase::kBackwardInput),

@@ -17,10 +17,6 @@ constexpr size_t kOpKinds = static_cast<size_t>(OpKind::kElementwise) + 1;
 constexpr size_t kDataTypes = static_cast<size_t>(DataType::kInt64) + 1;
 enum Column : size_t { kHardware, kKind, kType, kPhase, kExtents, kWindow, kTime };
 
-bool has_window(OpKind kind) {
-  return kind == OpKind::kConv2d || kind == OpKind::kPool2d;
-}
-
 // Positive whole numbers with `separators` between them, one of its letters each, in order.
 std::optional<std::vector<int64_t>> split_numbers(std::string_view text,
                                                   std::string_view separators, bool repeat) {
@@ -51,11 +47,6 @@ Result<Enum> read_name(const CsvTable& table, size_t row, Column column, size_t 
   }
   return bad_input(unknown_name(kColumns[column], table.text(row, column), names),
                    table.where(row, column));
-}
-
-int64_t stride_of(const Operator& op) {
-  if (!has_window(op.kind) || op.inputs.empty() || op.inputs[0].axes.size() < 3) return 0;
-  return op.inputs[0].axes[2].stride;
 }
 
 }  // namespace
@@ -90,7 +81,7 @@ Result<MeasuredTable> MeasuredTable::parse(std::string_view text, const std::str
 Result<MeasuredTable> MeasuredTable::from_csv(const CsvTable& csv, const std::string& hardware) {
   std::vector<Entry> entries;
   std::vector<MeasuredPiece> pieces;
-  std::map<std::pair<std::array<int64_t, 6>, Extents>, int> line_of;
+  std::map<std::pair<Routine, Extents>, int> line_of;
   for (size_t row = 0; row < csv.row_count(); ++row) {
     if (csv.text(row, kHardware) != hardware) {
       return csv.error(row, kHardware, str_cat("this table belongs to ", hardware));
@@ -116,12 +107,6 @@ Result<MeasuredTable> MeasuredTable::from_csv(const CsvTable& csv, const std::st
     const Result<double> time_us = csv.positive(row, kTime);
     if (!time_us) return time_us.error();
     Entry entry;
-    entry.routine = {static_cast<int64_t>(*kind),
-                     static_cast<int64_t>(*type),
-                     static_cast<int64_t>(*phase),
-                     window[0],
-                     window[1],
-                     window[2]};
     entry.extents = {1, 1, 1, 1, 1, 1};
     std::copy(extents->begin(), extents->end(), entry.extents.begin());
     entry.time = from_seconds(*time_us * 1e-6);
@@ -133,6 +118,7 @@ Result<MeasuredTable> MeasuredTable::from_csv(const CsvTable& csv, const std::st
                        .stride = window[2],
                        .type = *type},
                       entry.time});
+    entry.routine = routine_of(pieces.back().piece);
     const int line = csv.where(row, 0).line;
     const auto [first, fresh] = line_of.emplace(std::pair(entry.routine, entry.extents), line);
     if (!fresh) {
@@ -153,10 +139,7 @@ Result<MeasuredTable> MeasuredTable::from_csv(const CsvTable& csv, const std::st
 std::optional<MeasuredTable::Figure> MeasuredTable::find(const Operator& op, const Extents& extents,
                                                          Phase phase) const {
   Entry key;
-  const bool window = has_window(op.kind);
-  key.routine = {static_cast<int64_t>(op.kind), static_cast<int64_t>(op.type),
-                 static_cast<int64_t>(phase),   window ? op.kernel_h : 0,
-                 window ? op.kernel_w : 0,      stride_of(op)};
+  key.routine = routine_of(op, phase);
   key.extents = {1, 1, 1, 1, 1, 1};
   std::copy_n(extents.begin(), op.dims.size(), key.extents.begin());
   for (size_t dim = 0; dim < op.dims.size(); ++dim) {
@@ -170,8 +153,7 @@ std::optional<MeasuredTable::Figure> MeasuredTable::find(const Operator& op, con
     const Entry& below = above[-1];
     const double share = static_cast<double>(key.extents[dim] - below.extents[dim]) /
                          static_cast<double>(above->extents[dim] - below.extents[dim]);
-    const Duration rise = above->time - below.time;
-    return Figure{below.time + from_seconds(share * rise.seconds()), true};
+    return Figure{below.time + scaled(above->time - below.time, share), true};
   }
   return std::nullopt;
 }

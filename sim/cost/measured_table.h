@@ -51,7 +51,7 @@ class MeasuredTable {
 
  private:
   struct Entry {
-    std::array<int64_t, 6> routine{};  // kind, type, phase, kernel height and width, stride
+    Routine routine{};
     Extents extents{};
     Duration time;
   };

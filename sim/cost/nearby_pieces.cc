@@ -23,13 +23,6 @@ double distance_squared(const std::array<double, 4>& a, const std::array<double,
 
 }  // namespace
 
-NearbyPieces::Routine NearbyPieces::routine_of(const Operator& op, Phase phase) {
-  const bool window = op.kind == OpKind::kConv2d || op.kind == OpKind::kPool2d;
-  const Piece piece = piece_of(op, {}, phase);
-  return {static_cast<int64_t>(op.kind), static_cast<int64_t>(op.type), static_cast<int64_t>(phase),
-          window ? piece.kernel_h : 0,   window ? piece.kernel_w : 0,   window ? piece.stride : 0};
-}
-
 NearbyPieces::Sizes NearbyPieces::sizes_of(const Work& work) {
   if (work.product.m == 0) return {work.stream_bytes, 1, 1, 1};
   const Gemm& gemm = work.product;
@@ -44,12 +37,12 @@ NearbyPieces::NearbyPieces(std::span<const MeasuredPiece> measured, const Roofli
     if (work.kernels == 0) continue;
     const double formula =
         roofline.launch_time(work).seconds() + roofline.run_seconds(work, piece.type);
-    known_[routine_of(operator_of(piece), piece.phase)].push_back(
-        {sizes_of(work), time.seconds() / formula});
+    known_[routine_of(piece)].push_back({sizes_of(work), time.seconds() / formula});
   }
 }
 
 double NearbyPieces::factor(const Operator& op, Phase phase, const Work& work) const {
+  if (known_.empty()) return 1;  // as of most devices
   const auto routine = known_.find(routine_of(op, phase));
   if (routine == known_.end()) return 1;
   const Sizes sizes = sizes_of(work);

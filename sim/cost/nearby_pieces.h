@@ -35,13 +35,11 @@ class NearbyPieces {
   double factor(const Operator& op, Phase phase, const Work& work) const;
 
  private:
-  using Routine = std::array<int64_t, 6>;
   using Sizes = std::array<double, 4>;
   struct Known {
     Sizes sizes;
     double ratio = 1;  // measured / roofline
   };
-  static Routine routine_of(const Operator& op, Phase phase);
   static Sizes sizes_of(const Work& work);
 
   std::map<Routine, std::vector<Known>> known_;

@@ -7,10 +7,6 @@
 namespace soapbox {
 namespace {
 
-bool has_window(OpKind kind) {
-  return kind == OpKind::kConv2d || kind == OpKind::kPool2d;
-}
-
 // How many of a kind's dimensions are reductions: the last ones.
 size_t reductions(OpKind kind) {
   switch (kind) {
@@ -36,7 +32,26 @@ bool has_weights(const Piece& piece) {
   }
 }
 
+Routine routine(OpKind kind, DataType type, Phase phase, const std::array<int64_t, 3>& window) {
+  const bool slides = has_window(kind);
+  return {static_cast<int64_t>(kind), static_cast<int64_t>(type), static_cast<int64_t>(phase),
+          slides ? window[0] : 0,     slides ? window[1] : 0,     slides ? window[2] : 0};
+}
+
 }  // namespace
+
+bool has_window(OpKind kind) {
+  return kind == OpKind::kConv2d || kind == OpKind::kPool2d;
+}
+
+Routine routine_of(const Operator& op, Phase phase) {
+  return routine(op.kind, op.type, phase, {op.kernel_h, op.kernel_w, stride_of(op, 2)});
+}
+
+Routine routine_of(const Piece& piece) {
+  return routine(piece.kind, piece.type, piece.phase,
+                 {piece.kernel_h, piece.kernel_w, piece.stride});
+}
 
 std::string to_string(Phase phase) {
   switch (phase) {
@@ -63,7 +78,7 @@ Piece piece_of(const Operator& op, const Extents& extents, Phase phase) {
   if (!has_window(op.kind)) return piece;
   piece.kernel_h = op.kernel_h;
   piece.kernel_w = op.kernel_w;
-  piece.stride = op.inputs[0].axes[2].stride;
+  piece.stride = stride_of(op, 2);
   return piece;
 }
 

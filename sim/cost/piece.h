@@ -1,6 +1,7 @@
 // A piece of an operator as a cost model sees it, without a graph around it: what is measured.
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <vector>
@@ -26,6 +27,15 @@ struct Piece {
   DataType type = DataType::kFp32;
   friend auto operator<=>(const Piece&, const Piece&) = default;
 };
+
+// Whether operators of this kind slide a window over their input.
+bool has_window(OpKind kind);
+
+// Which routine of a library computes a piece, sizes apart: kind, type, phase, and the window's
+// kernel and stride (0 where there is none).
+using Routine = std::array<int64_t, 6>;
+Routine routine_of(const Operator& op, Phase phase);
+Routine routine_of(const Piece& piece);
 
 Piece piece_of(const Operator& op, const Extents& extents, Phase phase);
 // The operator that a piece is of, and what it amounts to. REQUIRES of work_of: one phase, not

@@ -15,13 +15,6 @@ int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// The window's stride along output dimension `dim`, from the map of the first input.
-int64_t stride_of(const Operator& op, size_t dim) {
-  if (op.inputs.empty() || op.inputs[0].axes.size() <= dim) return 1;
-  const AxisMap& map = op.inputs[0].axes[dim];
-  return map.kind == AxisMap::Kind::kWindow && map.stride > 0 ? map.stride : 1;
-}
-
 // Product of the extents of the output dimensions [0, count).
 int64_t outer_extent(const Extents& extents, size_t count) {
   int64_t product = 1;
@@ -36,10 +29,6 @@ int64_t outer_columns(const Operator& op, const Extents& extents) {
     if (op.dims[dim].dim_class == DimClass::kParameter) product *= extents[dim];
   }
   return product;
-}
-
-double output_elements_of(const Operator& op, const Extents& extents) {
-  return static_cast<double>(outer_extent(extents, op.output_rank));
 }
 
 Work stream(double bytes) {
@@ -157,7 +146,7 @@ PieceWork attention_work(const Operator& op, const Extents& extents) {
 
 // Operators that pass over memory: bytes moved forward and backward per byte of output and input.
 PieceWork stream_work(const Operator& op, const Extents& extents) {
-  const double output = element_bytes(op) * output_elements_of(op, extents);
+  const double output = element_bytes(op) * static_cast<double>(output_elements(op, extents));
   const double inputs = static_cast<double>(op.inputs.size());
   PieceWork work;
   double backward = 0;
@@ -191,6 +180,16 @@ PieceWork stream_work(const Operator& op, const Extents& extents) {
 
 double Gemm::flops() const {
   return 2.0 * elements(steps, batch) * elements(m, n) * static_cast<double>(k);
+}
+
+int64_t stride_of(const Operator& op, size_t dim) {
+  if (op.inputs.empty() || op.inputs[0].axes.size() <= dim) return 1;
+  const AxisMap& map = op.inputs[0].axes[dim];
+  return map.kind == AxisMap::Kind::kWindow && map.stride > 0 ? map.stride : 1;
+}
+
+int64_t output_elements(const Operator& op, const Extents& extents) {
+  return outer_extent(extents, op.output_rank);
 }
 
 std::string to_string(ProductKind kind) {

@@ -59,6 +59,11 @@ struct PieceWork {
   Work backward_weight;
 };
 
+// How far the window moves along output dimension `dim`; 1 where there is none.
+int64_t stride_of(const Operator& op, size_t dim);
+// Of the part of the output that a piece computes.
+int64_t output_elements(const Operator& op, const Extents& extents);
+
 // Winograd's algorithm computes 4x4 patches of the output: a height or width of 13 costs as much
 // as 16.
 constexpr int64_t winograd_extent(int64_t size) {

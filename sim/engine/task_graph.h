@@ -59,8 +59,6 @@ class TaskGraph {
     return &flows_[flow_of_[task]];
   }
   const IdVector<TaskId, uint32_t>& predecessor_counts() const { return predecessor_counts_; }
-  // Hints that duration, resource and successors of the task will be needed.
-  void prefetch(TaskId task) const { __builtin_prefetch(&records_[task]); }
   // In the order in which the edges were added. REQUIRES: finished.
   std::span<const TaskId> successors(TaskId task) const {
     const uint32_t first = records_[task].first_successor;

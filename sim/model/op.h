@@ -31,6 +31,10 @@ inline constexpr size_t kMaxDims = 6;  // of an iteration space, and axes of a t
 enum class DataType : uint8_t { kFp32, kTf32, kBf16, kFp16, kFp8, kFp4, kInt32, kInt64 };
 int64_t size_bytes(DataType type);  // fp4, which shares bytes, with its scales: 1
 std::string to_string(DataType type);
+// Types that linear layers multiply in and nothing else does.
+constexpr bool is_narrow(DataType type) {
+  return type == DataType::kFp8 || type == DataType::kFp4;
+}
 
 enum class DimClass : uint8_t { kSample, kAttribute, kParameter, kReduction };
 char letter(DimClass dim_class);  // 'S', 'A', 'P', 'R'

@@ -11,14 +11,16 @@ class Pricer {
   Pricer(const LayerStrategy& strategy, const ParallelPlan& plan, const LayerPricing& pricing)
       : plan_(plan), pricing_(pricing), layout_(strategy, pricing.devices_per_node) {}
 
-  // The steps for which `keep` holds.
+  // The steps for which `keep` holds; how many they are.
   template <typename Keep>
-  void append(const std::vector<Step>& steps, Keep keep, PassCost& pass, LayerCost& cost) {
+  size_t append(const std::vector<Step>& steps, Keep keep, PassCost& pass, LayerCost& cost) {
     std::vector<Price> prices(steps.size());
     for (size_t i = 0; i < steps.size(); ++i) prices[i] = price(steps[i]);
     Duration compute;
+    size_t count = 0;
     for (size_t i = 0; i < steps.size(); ++i) {
       if (!keep(steps[i])) continue;
+      ++count;
       note(prices[i], cost);
       const auto* exchange = std::get_if<Exchange>(&steps[i].what);
       if (exchange == nullptr) {
@@ -31,6 +33,7 @@ class Pricer {
       compute = Duration();
     }
     if (compute > Duration()) pass.segments.push_back({compute, Duration(), RankGroup::kTensor});
+    return count;
   }
 
  private:
@@ -102,7 +105,7 @@ Duration collective(const LayerPricing& pricing, CollectiveOp op, double bytes,
 }
 
 // A host that issues `steps` more slowly than the device runs them sets the pace of the pass.
-void wait_for_host(const RunFactors& factors, std::ptrdiff_t steps, PassCost& pass) {
+void wait_for_host(const RunFactors& factors, size_t steps, PassCost& pass) {
   const Duration issued = scaled(factors.issue, static_cast<double>(steps));
   const Duration run = pass.total();
   if (issued > run) pass.segments.push_back({issued - run, Duration(), RankGroup::kTensor});
@@ -172,24 +175,17 @@ LayerCost price_layer(const LayerWork& work, const LayerStrategy& strategy,
   const auto all = [](const Step&) { return true; };
   const auto inputs = [](const Step& step) { return !step.weight_gradient; };
   const auto weights = [](const Step& step) { return step.weight_gradient; };
-  pricer.append(work.forward, all, cost.forward, cost);
-  pricer.append(work.recompute, all, cost.backward, cost);
+  const size_t forward = pricer.append(work.forward, all, cost.forward, cost);
+  size_t backward = pricer.append(work.recompute, all, cost.backward, cost);
   if (pricing.split_backward) {
-    pricer.append(work.backward, inputs, cost.backward, cost);
-    pricer.append(work.backward, weights, cost.weight, cost);
+    backward += pricer.append(work.backward, inputs, cost.backward, cost);
+    const size_t apart = pricer.append(work.backward, weights, cost.weight, cost);
+    wait_for_host(pricing.factors, apart, cost.weight);
   } else {
-    pricer.append(work.backward, all, cost.backward, cost);
+    backward += pricer.append(work.backward, all, cost.backward, cost);
   }
-  const auto count = [](const std::vector<Step>& steps, auto keep) {
-    return std::count_if(steps.begin(), steps.end(), keep);
-  };
-  wait_for_host(pricing.factors, count(work.forward, all), cost.forward);
-  const auto in_backward =
-      pricing.split_backward ? count(work.backward, inputs) : count(work.backward, all);
-  wait_for_host(pricing.factors, count(work.recompute, all) + in_backward, cost.backward);
-  if (pricing.split_backward) {
-    wait_for_host(pricing.factors, count(work.backward, weights), cost.weight);
-  }
+  wait_for_host(pricing.factors, forward, cost.forward);
+  wait_for_host(pricing.factors, backward, cost.backward);
   cost.data = price_data(work, strategy, plan, pricing);
   return cost;
 }

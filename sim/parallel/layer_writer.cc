@@ -3,15 +3,6 @@
 #include "sim/parallel/layer_writer.h"
 
 namespace soapbox {
-namespace {
-
-// Types that linear layers multiply in and nothing else does.
-bool is_narrow(DataType type) {
-  return type == DataType::kFp8 || type == DataType::kFp4;
-}
-
-}  // namespace
-
 LayerWriter::LayerWriter(const TransformerLayer& layer, const LayerStrategy& strategy,
                          const ParallelPlan& plan)
     : layer_(layer),

@@ -31,14 +31,9 @@ struct RunFactors {
     if (kernel.kind != KernelKind::kGemm && kernel.kind != KernelKind::kGroupedGemm) {
       return compute;
     }
-    const bool is_narrow = kernel.type == DataType::kFp8 || kernel.type == DataType::kFp4;
-    return compute * product * (is_narrow ? narrow : 1);
+    return compute * product * (is_narrow(kernel.type) ? narrow : 1);
   }
   friend bool operator==(const RunFactors&, const RunFactors&) = default;
 };
-
-inline Duration scaled(Duration duration, double factor) {
-  return from_seconds(duration.seconds() * factor);
-}
 
 }  // namespace soapbox

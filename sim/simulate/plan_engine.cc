@@ -115,7 +115,6 @@ void PlanEngine::lay_out_ports() {
     } else if (group.kind == Kind::kBackward) {
       for (const EdgeId edge : graph_.in_edges(op)) {
         const EdgeSends& sends = sends_->edges[edge];
-        if (sends.backward.runs.empty()) continue;
         add_port(sends.backward, plan_->ops[op].task_count(),
                  backward_first_[graph_.edge(edge).producer], sums_first_[edge],
                  static_cast<uint32_t>(sends.backward_arrivals.size()));

@@ -87,7 +87,6 @@ class PlanEngine {
   };
 
   static constexpr uint32_t kNone = UINT32_MAX;
-  static constexpr int64_t kNever = INT64_MAX;
 
   void lay_out(const Plan& plan, const PlanBlocks& blocks, const PlanSends& sends);
   void lay_out_forward(OpId op);

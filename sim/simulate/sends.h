@@ -49,7 +49,6 @@ class Rows {
   }
   std::span<const Item> all() const { return items_; }
   bool empty() const { return items_.empty(); }
-  size_t sender_count() const { return next_.size() - 1; }
 
  private:
   // While filling, next_[s + 1] is where the next item of s goes; in the end it is where s ends.

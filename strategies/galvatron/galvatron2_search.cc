@@ -247,13 +247,12 @@ void DegreeSearch::improve(bool vocab_sp, bool vocab_sdp,
   const size_t layer_count = type_of_layer_.size();
   for (int32_t tp = bounds_.min_tp; tp <= bounds_.max_tp && tp * pp_ <= options_.devices; tp *= 2) {
     const VocabChoice vocab{tp, vocab_sp, vocab_sdp};
+    const auto vocab_mb = vocab_memory_mb(profile_, options_, space_.front(), bounds_, vocab);
     if (options_.fine_grained) {
-      const auto vocab_mb = vocab_memory_mb(profile_, options_, space_.front(), bounds_, vocab);
       keep_better(fine(vocab_mb), vocab, best);
       continue;
     }
     for (size_t s = 0; s < space_.size(); ++s) {
-      const auto vocab_mb = vocab_memory_mb(profile_, options_, space_.front(), bounds_, vocab);
       if (space_[s].tp == tp && fits_uniformly(s, vocab_mb)) {
         keep_better(std::vector<LayerChoice>(layer_count, space_[s]), vocab, best);
       }

@@ -17,7 +17,7 @@
 //
 // A path whose skipping edges all matter through one layer, the hub, has one
 // such proof for each of its strategies. Other graphs have no proof to store:
-// the checker enumerates labels (certify_labels.h).
+// the checker enumerates labels (proof_labels.h).
 #pragma once
 
 #include <cstdint>

@@ -38,4 +38,12 @@ Chain make_chain(const Instance& in) {
   return chain;
 }
 
+std::optional<size_t> only_hub(const Instance& in, const Chain& chain) {
+  if (chain.skips.empty() || in.long_edges != LongEdges::kFree) return std::nullopt;
+  const size_t hub = chain.skips[0].from;
+  const bool only = std::all_of(chain.skips.begin(), chain.skips.end(),
+                                [hub](const SkipEdge& skip) { return skip.from == hub; });
+  return only ? std::optional(hub) : std::nullopt;
+}
+
 }  // namespace soapbox::miqp

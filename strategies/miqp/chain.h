@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "strategies/miqp/instance.h"
@@ -30,5 +31,9 @@ struct Chain {
 };
 
 Chain make_chain(const Instance& instance);
+
+// The position from which all edges over layers start, where there are some and they are free
+// beyond their ends.
+std::optional<size_t> only_hub(const Instance& instance, const Chain& chain);
 
 }  // namespace soapbox::miqp

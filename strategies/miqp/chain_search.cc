@@ -80,11 +80,6 @@ class ChainSearch {
               const Node& node);
   bool is_exact(const StageProgram& program, const std::vector<StageStep>& steps) const;
   Assignment plan_of(const StageProgram& program, const std::vector<StageStep>& steps);
-  void close(double low, double high, double bound, bool record) {
-    if (record && low <= high) {
-      outcome_.leaves.push_back({units(low), units(high), units(bound)});
-    }
-  }
 
   // The intervals [first, last] of a row, for last from `from` to `end` - 1, as arcs of a stage.
   void add_arcs(size_t stage, Kind kind, size_t first, size_t from, size_t end,
@@ -371,7 +366,7 @@ void ChainSearch::process(StageProgram& program, Node node, bool record) {
     ++outcome_.nodes;
     const double sum = program.forward(node.high);
     const double bound = sum + weight_ * node.low;
-    if (bound >= cutoff()) return close(node.low, node.high, bound, record);
+    if (bound >= cutoff()) return;
     node.bound = std::max(node.bound, bound);
     if (stopwatch_.expired()) {
       outcome_.complete = false;
@@ -380,7 +375,6 @@ void ChainSearch::process(StageProgram& program, Node node, bool record) {
     }
     const double most = most_bottleneck(sum);
     if (most < node.high) {
-      close(most + 1, node.high, sum + weight_ * (most + 1), record);
       node.high = most;
       continue;
     }
@@ -403,9 +397,8 @@ void ChainSearch::process(StageProgram& program, Node node, bool record) {
       outcome_.complete = false;
       return;
     }
-    close(bottleneck, node.high, sum + weight_ * bottleneck, record);
     node.high = bottleneck - 1;
-    if (weight_ == 0) return close(node.low, node.high, sum, record);
+    if (weight_ == 0) return;
     if (node.high < node.low) return;
     const double middle = std::floor((node.low + node.high) / 2);
     if (middle < node.high) {
@@ -423,10 +416,7 @@ void ChainSearch::search(StageProgram& program, bool record) {
   while (!open_.empty()) {
     const Node node = open_.top();
     open_.pop();
-    if (node.bound >= cutoff()) {
-      close(node.low, node.high, node.bound, record);
-      continue;
-    }
+    if (node.bound >= cutoff()) continue;
     process(program, node, record);
   }
 }

@@ -48,7 +48,6 @@ struct ChainOutcome {
   bool complete = true;  // no node was left open
   uint64_t labels = 0;
   uint64_t nodes = 0;
-  std::vector<Leaf> leaves;
 };
 
 // `costs` is of the chain, conditioned on a hub if it has skip edges. Improves

@@ -23,7 +23,6 @@ Solution conclude(const Instance& in, const SolveOptions& options, ChainIncumben
   solution.nodes = outcome.nodes;
   solution.table_cpu_s = best.table_s;
   solution.search_cpu_s = best.found_s;
-  solution.leaves = std::move(outcome.leaves);
   if (solution.plan) solution.objective = best.objective;
   if (!outcome.complete && outcome.bound < best.objective) {
     solution.status = SolveStatus::kLimit;
@@ -39,16 +38,6 @@ Solution conclude(const Instance& in, const SolveOptions& options, ChainIncumben
     solution.reason = explain_infeasible(in);
   }
   return solution;
-}
-
-// The one position from which every skip edge starts, or the number of
-// positions.
-size_t only_hub(const Instance& in, const Chain& chain) {
-  if (in.long_edges != LongEdges::kFree) return in.layers;
-  for (const SkipEdge& skip : chain.skips) {
-    if (skip.from != chain.skips[0].from) return in.layers;
-  }
-  return chain.skips[0].from;
 }
 
 // One search for each strategy of the hub, which turns what its readers pay
@@ -125,6 +114,7 @@ ChainOutcome search_general(const Instance& in, const Chain& chain, const Stopwa
 Solution solve_exact(const Instance& in, const SolveOptions& options) {
   const Stopwatch stopwatch(options.time_limit_s, options.stop);
   const Chain chain = make_chain(in);
+  const std::optional<size_t> hub = only_hub(in, chain);
   Solution solution;
   ChainIncumbent best;
   best.objective = options.cutoff;
@@ -134,8 +124,8 @@ Solution solve_exact(const Instance& in, const SolveOptions& options) {
     const StageCosts costs(in, chain);
     ChainOutcome outcome = search_chain(in, chain, costs, stopwatch, best);
     solution = conclude(in, options, std::move(best), std::move(outcome));
-  } else if (chain.is_path && !in.empty_stages && only_hub(in, chain) < in.layers) {
-    ChainOutcome outcome = search_hub(in, chain, only_hub(in, chain), stopwatch, best);
+  } else if (chain.is_path && !in.empty_stages && hub) {
+    ChainOutcome outcome = search_hub(in, chain, *hub, stopwatch, best);
     if (!outcome.complete && in.stages <= 64 && !stopwatch.expired()) {
       // Thresholds on both a stage and its boundary may leave a node open:
       // settle it by labels.

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "strategies/miqp/brute.h"
 #include "strategies/miqp/pareto.h"
@@ -12,28 +11,6 @@
 
 namespace soapbox::miqp {
 namespace {
-
-// Hundreds by default; SOAPBOX_MIQP_FUZZ=20 makes it twenty times as many.
-uint64_t rounds(uint64_t usual) {
-  const char* const more = std::getenv("SOAPBOX_MIQP_FUZZ");
-  return usual * (more ? std::strtoull(more, nullptr, 10) : 1);
-}
-
-InstanceSpec random_spec(Rng& rng, size_t most_layers, size_t most_strategies) {
-  InstanceSpec spec;
-  spec.family = static_cast<Family>(rng.below(4));
-  spec.layers = 1 + rng.below(static_cast<uint32_t>(most_layers));
-  spec.strategies = 1 + rng.below(static_cast<uint32_t>(most_strategies));
-  spec.stages = 1 + rng.below(4);
-  constexpr int64_t kMicrobatches[] = {1, 2, 4, 16, 64};
-  spec.microbatches = kMicrobatches[rng.below(5)];
-  spec.noise = 0.3 * rng.uniform();
-  spec.tightness = rng.uniform() * 0.8;
-  spec.forbidden = rng.below(3) == 0;
-  spec.uneven = rng.below(3) == 0;
-  if (rng.below(4) == 0) spec.memory_model = MemoryModel::kOneForward;
-  return spec;
-}
 
 void expect_valid(const Instance& in, const Solution& solution) {
   if (solution.status != SolveStatus::kOptimal) return;

@@ -39,11 +39,8 @@ Instance small_instance(uint64_t seed) {
 
 TEST(Milp, BothFormsEqualBruteForce) {
   if (!has_milp_solver()) GTEST_SKIP() << "built without Cbc";
-  // SOAPBOX_MIQP_FUZZ=20 makes it twenty times as many.
-  const char* const more = std::getenv("SOAPBOX_MIQP_FUZZ");
-  const uint64_t rounds = 40 * (more ? std::strtoull(more, nullptr, 10) : 1);
   int optimal = 0;
-  for (uint64_t seed = 0; seed < rounds; ++seed) {
+  for (uint64_t seed = 0; seed < rounds(40); ++seed) {
     const Instance in = small_instance(seed);
     const Solution brute = solve_brute(in);
     for (const MilpForm form : {MilpForm::kFlow, MilpForm::kMcCormick}) {

@@ -21,7 +21,7 @@ ProofBounds::ProofBounds(const ProofCosts& costs, int64_t shift,
     if (costs.stages() > n) break;
     const size_t group = costs.group_of(i);
     const size_t end = n - (costs.stages() - 1 - i);
-    for (size_t a = i == 0 ? 0 : i; a < (i == 0 ? 1 : end); ++a) {
+    for (size_t a = i; a < (i == 0 ? 1 : end); ++a) {
       const bool plain_alone = costs.hub() >= n;
       fill_row(group, ProofKind::kPlain, a, most_time, end);
       if (plain_alone) continue;

@@ -73,8 +73,6 @@ class ProofBounds {
   // strategy; `start` has one entry per strategy.
   void entry_sums(size_t stage, size_t first, bool follows_hub, int64_t most,
                   std::span<int64_t> start) const;
-  const ProofCosts& costs() const { return costs_; }
-  size_t table_count() const { return tables_.size(); }
 
  private:
   using Table = std::vector<int64_t>;

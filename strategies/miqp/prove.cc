@@ -66,15 +66,6 @@ void prove_path(const Instance& in, const Chain& chain, std::optional<size_t> hu
   certificate.bound = least_bound(certificate, in.microbatches);
 }
 
-// The position from which all edges over layers start.
-std::optional<size_t> only_hub(const Instance& in, const Chain& chain) {
-  if (chain.skips.empty() || in.long_edges != LongEdges::kFree) return std::nullopt;
-  const size_t hub = chain.skips[0].from;
-  const bool only = std::all_of(chain.skips.begin(), chain.skips.end(),
-                                [hub](const SkipEdge& skip) { return skip.from == hub; });
-  return only ? std::optional(hub) : std::nullopt;
-}
-
 }  // namespace
 
 Result<Certificate> prove(const Instance& in, const Solution& solution, int64_t bound) {

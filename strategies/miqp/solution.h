@@ -30,14 +30,6 @@ enum class SolveStatus {
   kLimit,       // stopped early: `plan` if there is one, and a bound that holds
 };
 
-// A closed interval of bottlenecks: no plan whose bottleneck is in [low, high]
-// costs less than `bound`.
-struct Leaf {
-  int64_t low = 0;
-  int64_t high = 0;
-  int64_t bound = 0;
-};
-
 struct Solution {
   SolveStatus status = SolveStatus::kLimit;
   std::optional<Assignment> plan;
@@ -53,7 +45,6 @@ struct Solution {
   double table_cpu_s = 0;
   double search_cpu_s = 0;
   double proof_cpu_s = 0;
-  std::vector<Leaf> leaves;  // of the exact solver: the proof's outline
 
   bool proven() const { return status != SolveStatus::kLimit; }
   double gap() const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 namespace soapbox::miqp {
 namespace {
@@ -192,6 +193,27 @@ Instance random_hub(const InstanceSpec& spec, uint64_t seed) {
   const auto hub = static_cast<uint32_t>(spec.layers / 2 - 1);
   for (uint32_t v = hub + 2; v < spec.layers; ++v) drawer.draw_edge(hub, v);
   return drawer.instance();
+}
+
+InstanceSpec random_spec(Rng& rng, size_t most_layers, size_t most_strategies) {
+  InstanceSpec spec;
+  spec.family = static_cast<Family>(rng.below(4));
+  spec.layers = 1 + rng.below(static_cast<uint32_t>(most_layers));
+  spec.strategies = 1 + rng.below(static_cast<uint32_t>(most_strategies));
+  spec.stages = 1 + rng.below(4);
+  constexpr int64_t kMicrobatches[] = {1, 2, 4, 16, 64};
+  spec.microbatches = kMicrobatches[rng.below(5)];
+  spec.noise = 0.3 * rng.uniform();
+  spec.tightness = rng.uniform() * 0.8;
+  spec.forbidden = rng.below(3) == 0;
+  spec.uneven = rng.below(3) == 0;
+  if (rng.below(4) == 0) spec.memory_model = MemoryModel::kOneForward;
+  return spec;
+}
+
+uint64_t rounds(uint64_t usual) {
+  const char* const more = std::getenv("SOAPBOX_MIQP_FUZZ");
+  return usual * (more ? std::strtoull(more, nullptr, 10) : 1);
 }
 
 }  // namespace soapbox::miqp

@@ -39,4 +39,10 @@ void add_edge(Instance& instance, uint32_t from, uint32_t to, Rng& rng);
 // second half.
 Instance random_hub(const InstanceSpec& spec, uint64_t seed);
 
+// Any family, up to so many layers and strategies, up to 4 stages.
+InstanceSpec random_spec(Rng& rng, size_t most_layers, size_t most_strategies);
+// How many instances a test tries: its usual number, or with SOAPBOX_MIQP_FUZZ=20 twenty times as
+// many.
+uint64_t rounds(uint64_t usual);
+
 }  // namespace soapbox::miqp

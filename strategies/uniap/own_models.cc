@@ -2,22 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
+#include <limits>
 
 #include "sim/base/divisors.h"
 #include "sim/base/str.h"
+#include "strategies/miqp/stopwatch.h"
 
 namespace soapbox::strategies::uniap {
 namespace {
 
 using galvatron::Galvatron2Plan;
 using galvatron::LayerChoice;
-
-double thread_cpu_s() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 OwnAnswer own_uniap(const OwnRequest& request) {
   UnifiedRequest search = request.search;
@@ -106,7 +101,7 @@ std::optional<Assignment> GalvatronSearch::assignment_of(const Galvatron2Plan& p
 }
 
 void GalvatronSearch::try_microbatches(int64_t microbatches) {
-  const double start_s = thread_cpu_s();
+  const miqp::Stopwatch watch(std::numeric_limits<double>::infinity());
   galvatron::Galvatron2Options options;
   options.devices = search_.costs.device_count();
   options.memory_mb = request_.memory.count() >> 20;
@@ -115,18 +110,16 @@ void GalvatronSearch::try_microbatches(int64_t microbatches) {
   options.mixed_precision = request_.mixed_precision;
   options.one_forward = search_.options.memory == PipelineMemory::k1F1B;
   const auto plan = galvatron::galvatron2_search(request_.profile, options, space(microbatches));
-  const double found_s = thread_cpu_s();
-  outcome_.search_cpu_s += found_s - start_s;
+  const double found_s = watch.elapsed_s();
+  outcome_.search_cpu_s += found_s;
   Cell cell{.stages = plan ? plan->pp : 1, .microbatches = microbatches, .reason = {}};
   cell.failure = plan ? Failure::kNone : Failure::kNoSolution;
-  if (plan) {
-    cell.objective_s = plan->iteration_s;
+  if (plan) cell.objective_s = plan->iteration_s;
+  if (plan && (!outcome_.best || plan->iteration_s < outcome_.best->objective.total_s)) {
     CostTables tables =
         build_tables(search_.costs, search_.options, plan->pp, microbatches, search_.global_batch);
-    outcome_.table_cpu_s += thread_cpu_s() - found_s;
-    const bool better = !outcome_.best || plan->iteration_s < outcome_.best->objective.total_s;
-    const auto assignment = better ? assignment_of(*plan, tables) : std::nullopt;
-    if (assignment) {
+    outcome_.table_cpu_s += watch.elapsed_s() - found_s;
+    if (const auto assignment = assignment_of(*plan, tables)) {
       outcome_.best = UnifiedPlan{std::move(tables), *assignment, {}};
       outcome_.best->objective.total_s = plan->iteration_s;
     }

@@ -15,10 +15,6 @@ namespace {
 // What integers may differ by from the seconds they stand for, relatively.
 constexpr double kRounding = 1e-9;
 
-std::string cell_name(int32_t stages, int64_t microbatches) {
-  return str_cat("pp ", stages, ", ", microbatches, " micro-batches");
-}
-
 CostTables cell_tables(const UnifiedRequest& request, const CellSize& cell) {
   return build_tables(request.costs, request.options, cell.stages, cell.microbatches,
                       request.global_batch);

@@ -38,8 +38,7 @@ class Search {
 void Search::refuse(const Shortage& short_of, Cell& cell) {
   cell.failure = Failure::kNoSolution;
   cell.proven = true;
-  cell.reason = str_cat("pp ", cell.stages, ", ", cell.microbatches,
-                        " micro-batches: ", short_of.to_string());
+  cell.reason = str_cat(cell_name(cell.stages, cell.microbatches), ": ", short_of.to_string());
   const Bytes excess = short_of.needed - short_of.limit;
   const bool nearer = !least_excess_ || (!short_of.not_splittable && excess < *least_excess_);
   if (outcome_.failure != Failure::kMissed && outcome_.failure != Failure::kGaveUp && nearer) {
@@ -58,8 +57,8 @@ void Search::explain(const CellAnswer& answer, Cell& cell) {
   }
   cell.failure = answer.bound_s > 0 ? Failure::kGaveUp : Failure::kMissed;
   outcome_.failure = cell.failure;
-  outcome_.infeasible_reason = str_cat("pp ", cell.stages, ", ", cell.microbatches,
-                                       " micro-batches: a plan exists, but ", cell.reason);
+  outcome_.infeasible_reason =
+      str_cat(cell_name(cell.stages, cell.microbatches), ": a plan exists, but ", cell.reason);
 }
 
 void Search::plan_cell(CostTables tables, Cell& cell) {
@@ -147,6 +146,10 @@ std::string to_string(Failure failure) {
       return "cut off";
   }
   return "?";
+}
+
+std::string cell_name(int32_t stages, int64_t microbatches) {
+  return str_cat("pp ", stages, ", ", microbatches, " micro-batches");
 }
 
 std::vector<CellSize> cell_sizes(const UnifiedRequest& request) {

@@ -83,6 +83,8 @@ struct CellSize {
   int32_t stages = 1;
   int64_t microbatches = 1;
 };
+// "pp 2, 8 micro-batches": for people, and the key in a file of certificates.
+std::string cell_name(int32_t stages, int64_t microbatches);
 std::vector<CellSize> cell_sizes(const UnifiedRequest& request);
 
 }  // namespace soapbox::strategies::uniap
