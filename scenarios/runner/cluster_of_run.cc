@@ -52,7 +52,7 @@ constexpr std::array kGpuNames = {
     GpuName{"4090", "", "RTX-4090", 24, "dgx_a100"},
     GpuName{"6000", "ada", "RTX-6000-Ada", 48, "dgx_a100"},
     GpuName{"a6000", "", "RTX-A6000", 48, "dgx_a100"},
-    GpuName{"rtx 8000", "", "Quadro-RTX-8000", 48, "dgx_v100"},
+    GpuName{"8000", "rtx", "Quadro-RTX-8000", 48, "dgx_v100"},
     GpuName{"a10", "", "A10", 24, "dgx_a100"},
     GpuName{"l4", "", "L4", 24, "dgx_a100"},
     GpuName{"t4", "", "T4", 16, "dgx_v100"},

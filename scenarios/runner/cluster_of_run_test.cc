@@ -82,6 +82,13 @@ TEST(ClusterOfRun, MemoryTellsGpusOfOneNameApart) {
 }
 
 // Every size of node that the tables have, on every kind of network, is a cluster.
+// As the catalogue writes it, and as tables do.
+TEST(ClusterOfRun, WordsOfANameMayBeJoinedOrApart) {
+  for (const char* const gpu : {"Quadro-RTX-8000", "Quadro RTX 8000", "RTX 8000"}) {
+    EXPECT_EQ(described(on(gpu, 2, 2)).nodes.at(0).hardware.name, "Quadro-RTX-8000") << gpu;
+  }
+}
+
 TEST(ClusterOfRun, NodesOfAnySizeHoldTogether) {
   for (const char* gpu : {"V100-SXM2", "A100-SXM", "H100-PCIe", "GB200", "B300-SXM", "RTX 4090"}) {
     for (const int64_t per_node : {1, 2, 3, 4, 8, 16}) {

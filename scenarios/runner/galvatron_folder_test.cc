@@ -75,6 +75,21 @@ std::vector<std::string> search(const std::string& folder, std::vector<std::stri
   return words;
 }
 
+// A stored run is of its profiles: with another figure it is another run, not another result of
+// the same one.
+TEST(GalvatronFolder, EveryFigureIsPartOfARunsIdentity) {
+  const ProgramFolder folder;
+  const std::string copy = folder.path("profiles");
+  std::filesystem::copy(kPublished, copy, std::filesystem::copy_options::recursive);
+  ASSERT_EQ(folder.run(search(copy, {"miqp", "--db", "x.db"})).exit_code, 0);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(copy)) {
+    if (entry.path().filename().string().find("overlap") == std::string::npos) continue;
+    std::ofstream(entry.path()) << R"({"overlap_coe": 1.5})";
+  }
+  const Ran again = folder.run(search(copy, {"miqp", "--db", "x.db"}));
+  EXPECT_EQ(again.exit_code, 0) << again.messages;
+}
+
 TEST(GalvatronFolder, PlannersPlanOnPublishedProfiles) {
   const ProgramFolder folder;
   const Ran ran = folder.run(search(kPublished, {"miqp"}));

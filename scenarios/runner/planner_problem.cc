@@ -94,6 +94,7 @@ std::string PlannerProblem::fingerprint() const {
       for (const double seconds : tables.reshard_cross_s) add(seconds);
     }
   }
+  if (profiled_) add(profile_.overlap_slowdown);  // which searches put into their tables
   return hex(hash);
 }
 

@@ -18,6 +18,8 @@ std::string canonical_settings(const PlannerSearchSpec& spec) {
   if (spec.stages) settings["pp"] = *spec.stages;
   if (spec.microbatches) settings["microbatches"] = *spec.microbatches;
   if (spec.oracle) settings["oracle"] = spec.oracle->samples;
+  if (spec.cpu_limit_s != PlannerSearchSpec{}.cpu_limit_s)
+    settings["cpu_limit_s"] = spec.cpu_limit_s;
   const uniap::TableOptions& t = spec.tables;
   settings["tables"] = {static_cast<int>(t.gradient_sync),
                         static_cast<int>(t.transfers),

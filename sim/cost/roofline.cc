@@ -21,9 +21,10 @@ double peak_of(DataType type, const Hardware& hardware) {
   if (type == DataType::kTf32) peak = std::max(peak, hardware.tf32_peak);
   if (type == DataType::kBf16) peak = std::max(peak, hardware.bf16_peak);
   if (type == DataType::kFp16) peak = std::max(peak, hardware.fp16_peak);
-  if (type == DataType::kFp8) {
+  if (is_narrow(type)) {
     peak = std::max({peak, hardware.bf16_peak, hardware.fp16_peak, hardware.fp8_peak});
   }
+  if (type == DataType::kFp4) peak = std::max(peak, hardware.fp4_peak);
   return peak.rate();
 }
 

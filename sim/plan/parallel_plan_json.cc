@@ -18,7 +18,7 @@ constexpr JsonObject::Range kChunks = {1, 1 << 10};
 constexpr JsonObject::Range kSamples = {1, 1 << 24};
 
 constexpr std::array kComputeTypes = {DataType::kFp32, DataType::kTf32, DataType::kBf16,
-                                      DataType::kFp16, DataType::kFp8};
+                                      DataType::kFp16, DataType::kFp8,  DataType::kFp4};
 constexpr std::array kStoredTypes = {DataType::kFp32, DataType::kBf16, DataType::kFp16};
 
 int32_t degree(JsonObject& object, std::string_view key, JsonObject::Range range = kDegree) {

@@ -60,7 +60,7 @@ ParallelPlan random_parallel_plan(Rng& rng, const Transformer& model) {
       plan.strategy_of_layer.push_back(static_cast<uint16_t>(rng.below(strategies)));
     }
   }
-  for (const char* name : {"bf16", "fp16", "fp32", "fp8", "tf32"}) {
+  for (const char* name : {"bf16", "fp16", "fp32", "fp4", "fp8", "tf32"}) {
     if (rng.below(2) == 1) plan.precision = *parse_precision(name);
   }
   for (bool* flag : {&plan.flash_attention, &plan.overlap_gradients, &plan.overlap_parameters,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <limits>
 
 #include "sim/base/divisors.h"
@@ -129,6 +130,13 @@ void GalvatronSearch::try_microbatches(int64_t microbatches) {
 
 UnifiedOutcome GalvatronSearch::run() {
   outcome_.solver = "Galvatron-2";
+  const int32_t devices = search_.costs.device_count();
+  if (!std::has_single_bit(static_cast<uint32_t>(devices))) {
+    outcome_.failure = Failure::kNoSolution;
+    outcome_.infeasible_reason =
+        str_cat("Galvatron plans on powers of two; there are ", devices, " devices");
+    return std::move(outcome_);
+  }
   for (const int64_t microbatches : divisors(search_.global_batch)) {
     if (search_.microbatches && microbatches != *search_.microbatches) continue;
     try_microbatches(microbatches);

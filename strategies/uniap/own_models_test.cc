@@ -100,6 +100,16 @@ TEST_F(OwnModels, AProfileThatDoesNotFitIsSaid) {
   EXPECT_THAT(answer.outcome.infeasible_reason, testing::HasSubstr("1100 MiB"));
 }
 
+TEST(OwnModelsOfOddClusters, GalvatronNeedsAPowerOfTwo) {
+  const RoundCosts costs(4, 6, mebibytes(1000));
+  const UnifiedRequest search{
+      .costs = costs, .options = {}, .global_batch = 12, .planner = **find_planner("galvatron")};
+  const OwnAnswer answer = find_own_model("galvatron")->search({search, {}, true, gibibytes(16)});
+  EXPECT_FALSE(answer.outcome.best);
+  EXPECT_EQ(answer.outcome.failure, Failure::kNoSolution);
+  EXPECT_THAT(answer.outcome.infeasible_reason, testing::HasSubstr("there are 6 devices"));
+}
+
 TEST(OwnModelTable, MegatronHasNoneAndAllNamesArePlanners) {
   EXPECT_EQ(find_own_model("megatron"), nullptr);
   for (const OwnModelRow& row : own_model_table()) EXPECT_TRUE(is_planner(row.planner));
