@@ -244,8 +244,7 @@ Result<CollectiveOutcome> simulate_collective(const Cluster& cluster,
   const Schedule& schedule = *chosen->schedule;
   const StepNetwork network(cluster, devices, schedule.pairs());
   const Bytes total = schedule_bytes(spec.op, spec.bytes, chosen->shape.ranks);
-  const bool steps = spec.network == CollectiveNetwork::kSteps;
-  const Fold fold = spec.fold ? find_fold(schedule, network, total, spec.chunks, steps) : Fold();
+  const Fold fold = spec.fold ? find_fold(schedule, network, total, spec.chunks) : Fold();
   const Result<Simulated> simulated =
       simulate_schedule(fold.schedule ? *fold.schedule : schedule,
                         fold.network ? *fold.network : network, total, spec);

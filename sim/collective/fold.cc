@@ -211,11 +211,10 @@ Fold fold_steps(const Schedule& schedule, const StepNetwork& network) {
 
 }  // namespace
 
-Fold find_fold(const Schedule& schedule, const StepNetwork& network, Bytes total, uint32_t chunks,
-               bool steps) {
+Fold find_fold(const Schedule& schedule, const StepNetwork& network, Bytes total, uint32_t chunks) {
   if (!MessageBytes(schedule, total, chunks).uniform()) return {};
   Fold fold = fold_ring(schedule, network);
-  if (fold.schedule == nullptr && steps) fold = fold_steps(schedule, network);
+  if (fold.schedule == nullptr) fold = fold_steps(schedule, network);
   return fold;
 }
 

@@ -15,9 +15,9 @@
 // So what is to be checked is a property of n pairs (bandwidth, latency): O(n) for each divisor of
 // n that is tried.
 //
-// Steps (halving and doubling, direct, hierarchical), whose paths share links, on the network
-// `steps`. In step k every rank r sends (or joins) once: message k n + r. Let a group of
-// renumberings g (r + i p modulo n, or r xor i p) act on the ranks so that
+// Steps (halving and doubling, direct, hierarchical), whose paths share links. In step k every rank
+// r sends (or joins) once: message k n + r. Let a group of renumberings g (r + i p modulo n, or r
+// xor i p) act on the ranks so that
 //   a. message (k, g r) is (k, r) with all ranks renumbered: same number of blocks, all of one
 //      size; the dependents of (k, g r) are those of (k, r), renumbered;
 //   b. the links map onto each other: a bijection G of the links takes the path of (k, r), link by
@@ -31,9 +31,15 @@
 // same by (b) and ready at the same times by (a). For the second part: the claims of the
 // representative of l come from one message (k, r mod p) for each message (k, r) over l; two
 // different ones over l cannot have the same image, since (k, r) and (k, g r) over l contradict
-// (c). So every link of the small run sees the claims that l sees in the large one. All of (a),
-// (b), (c) is checked message by message, for the generators of the group: O(messages x links of a
-// path) for each p that is tried, the smallest first.
+// (c). So every link of the small run sees the claims that l sees in the large one.
+// Fair sharing. The same holds for flows. At every moment the rates are a function of the flows in
+// the links that names nothing (fair_share.h), so flows that g maps onto each other have equal
+// rates. A link of the small run carries the images of the flows of l, one for one, as above; and
+// no path crosses it twice, since two links of one path that some g maps onto each other would lie
+// on the paths of two messages of one step. Progressive filling then freezes the flows of both
+// networks at the same levels, level by level.
+// All of (a), (b), (c) is checked message by message, for the generators of the group: O(messages x
+// links of a path) for each p that is tried, the smallest first.
 #pragma once
 
 #include <cstdint>
@@ -53,9 +59,7 @@ struct Fold {
 };
 
 // With the fewest ranks that stand for all, to be run with the same bytes. Nothing where the
-// conditions do not hold or only all ranks together are a period. `steps`: folds that share links
-// are allowed, because the network is `steps`.
-Fold find_fold(const Schedule& schedule, const StepNetwork& network, Bytes total, uint32_t chunks,
-               bool steps);
+// conditions do not hold or only all ranks together are a period.
+Fold find_fold(const Schedule& schedule, const StepNetwork& network, Bytes total, uint32_t chunks);
 
 }  // namespace soapbox

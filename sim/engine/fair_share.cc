@@ -181,21 +181,27 @@ void FairShare::fill() {
       continue;
     }
     SOAPBOX_CHECK(!levels_.empty(), "a flow is limited by nothing");
+    fill_links(levels_.front().rate);
+  }
+}
+
+// Freezes the links whose level is `rate`, the lowest. Which they are is settled before the first
+// of them freezes: what rounding leaves of one must not go to another.
+void FairShare::fill_links(RateUnits rate) {
+  full_.clear();
+  while (!levels_.empty() && levels_.front().rate == rate) {
     std::ranges::pop_heap(levels_, std::greater());
     Level& level = levels_.back();
-    const ResourceId full(level.id);
-    const Link& link = links_[full];
-    if (link.unfrozen == 0) {
-      levels_.pop_back();
-    } else if (link.available / link.unfrozen > level.rate) {  // flows were frozen elsewhere since
-      level.rate = link.available / link.unfrozen;
+    const Link& link = links_[ResourceId(level.id)];
+    if (link.unfrozen > 0 && link.available / link.unfrozen > rate) {
+      level.rate = link.available / link.unfrozen;  // flows were frozen elsewhere since
       std::ranges::push_heap(levels_, std::greater());
-    } else {
-      const RateUnits rate = level.rate;
-      levels_.pop_back();
-      freeze_link(full, rate);
+      continue;
     }
+    if (link.unfrozen > 0) full_.emplace_back(level.id);
+    levels_.pop_back();
   }
+  for (const ResourceId link : full_) freeze_link(link, rate);
 }
 
 std::span<const RouteId> FairShare::solve() {

@@ -11,9 +11,10 @@
 //
 // Numbers. Rates are integers in units of 1/64 byte per second, and levels are rounded down. Sums
 // are then exact, and the solution is a function of the set of flows alone, not of the order in
-// which they came, because freezing is totally ordered: by level, caps before links, then by id. A
-// link that only one route uses is a cap of that route. Rounding leaves less than one unit per flow
-// and link unused.
+// which they came: the lowest level is next, a cap before links, and links at one level freeze
+// together. No id decides anything, so flows that a renumbering of routes and links maps onto each
+// other have equal rates (folding relies on it). A link that only one route uses is a cap of that
+// route. Rounding leaves less than one unit per flow and link unused.
 //
 // Flows on the same route are one variable with a count. When flows come and go, every route that
 // is frozen below the lowest level at which anything can differ keeps its rate, and of the rest
@@ -92,6 +93,7 @@ class FairShare {
   void collect(RateUnits lowest_level);
   void collect_levels();
   void fill();
+  void fill_links(RateUnits rate);
   void freeze(RouteId route, RateUnits rate);
   void freeze_link(ResourceId link, RateUnits rate);
 
@@ -107,6 +109,7 @@ class FairShare {
   std::vector<RouteId> open_routes_;
   std::vector<Level> caps_;    // ascending
   std::vector<Level> levels_;  // heap of shared links; lower bounds of their levels
+  std::vector<ResourceId> full_;
   size_t unfrozen_ = 0;
 };
 

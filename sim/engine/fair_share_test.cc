@@ -111,8 +111,8 @@ TEST(FairShare, OnlyRoutesJoinedToAChangeAreReported) {
             (std::vector<RouteId>{RouteId(1), RouteId(0)}));
 }
 
-// The definition in fair_share.h read literally: freeze at the smallest (level, kind, id), again
-// and again, with every level computed anew.
+// The definition in fair_share.h read literally: freeze at the smallest (level, kind), again and
+// again, with every level computed anew.
 Rates solve_naively(const System& system, const std::vector<uint32_t>& flows, const Rates& caps) {
   const size_t routes = system.routes.size();
   Rates rate(routes, 0);
@@ -123,18 +123,22 @@ Rates solve_naively(const System& system, const std::vector<uint32_t>& flows, co
     return std::ranges::find(links, link) != links.end();
   };
   for (;;) {
-    struct Best {
-      RateUnits level;
-      int kind;
-      size_t id;
-      auto operator<=>(const Best&) const = default;
+    struct Level {
+      RateUnits rate;
+      int kind;  // 0: of a route that is capped, 1: of a link
+      auto operator<=>(const Level&) const = default;
     };
-    std::optional<Best> best;
-    const auto consider = [&](Best candidate) {
-      if (!best || candidate < *best) best = candidate;
+    std::optional<Level> lowest;
+    std::vector<size_t> ids;  // of those at that level
+    const auto consider = [&](Level level, size_t id) {
+      if (!lowest || level < *lowest) {
+        lowest = level;
+        ids.clear();
+      }
+      if (level == *lowest) ids.push_back(id);
     };
     for (size_t r = 0; r < routes; ++r) {
-      if (!frozen[r] && caps[r] != kUnlimitedRate) consider({caps[r], 0, r});
+      if (!frozen[r] && caps[r] != kUnlimitedRate) consider({caps[r], 0}, r);
     }
     for (ResourceId link : system.capacities.ids()) {
       RateUnits left = system.capacities[link];
@@ -153,15 +157,16 @@ Rates solve_naively(const System& system, const std::vector<uint32_t>& flows, co
       }
       if (sharing == 0) continue;
       const bool is_cap = users == 1;
-      consider({left / sharing, is_cap ? 0 : 1, is_cap ? last_open : link.index()});
+      consider({left / sharing, is_cap ? 0 : 1}, is_cap ? last_open : link.index());
     }
-    if (!best) return rate;
+    if (!lowest) return rate;
     for (size_t r = 0; r < routes; ++r) {
-      const bool hit =
-          best->kind == 0 ? r == best->id : crosses(r, ResourceId::from_index(best->id));
+      const bool hit = std::ranges::any_of(ids, [&](size_t id) {
+        return lowest->kind == 0 ? r == id : crosses(r, ResourceId::from_index(id));
+      });
       if (frozen[r] || !hit) continue;
       frozen[r] = true;
-      rate[r] = best->level;
+      rate[r] = lowest->rate;
     }
   }
 }
@@ -266,6 +271,39 @@ TEST(FairShareDeathTest, RefusesWhatHasNoSolution) {
   EXPECT_DEATH(System({5}, {{0, 0}}), "crosses a link twice");
   EXPECT_DEATH(to_rate_units(BytesPerSecond(0)), "out of range");
   EXPECT_DEATH(to_rate_units(BytesPerSecond(1e18)), "out of range");
+}
+
+// Route r of class c crosses link (r + a) modulo n of several rings of links: a rotation maps flows
+// onto flows. Capacities that nothing divides leave remainders, which must not tell them apart.
+TEST(FairShare, FlowsThatARotationMapsOntoEachOtherHaveEqualRates) {
+  for (uint32_t seed = 1; seed <= 200; ++seed) {
+    Rng rng(seed);
+    const uint32_t n = 2 + rng.below(9);
+    const uint32_t rings = 1 + rng.below(3);
+    const uint32_t classes = 1 + rng.below(4);
+    std::vector<RateUnits> capacities;
+    for (uint32_t ring = 0; ring < rings; ++ring) {
+      capacities.insert(capacities.end(), n, 50 + rng.below(1000));
+    }
+    std::vector<std::vector<uint32_t>> routes;
+    for (uint32_t c = 0; c < classes; ++c) {
+      std::vector<std::pair<uint32_t, uint32_t>> crossed;  // ring and offset
+      for (uint32_t ring = 0; ring < rings; ++ring) {
+        if (ring > 0 && rng.below(2) == 0) continue;
+        const uint32_t first = rng.below(n);
+        const uint32_t count = 1 + rng.below(n);
+        for (uint32_t i = 0; i < count; ++i) crossed.emplace_back(ring, first + i);
+      }
+      for (uint32_t r = 0; r < n; ++r) {
+        std::vector<uint32_t>& route = routes.emplace_back();
+        for (const auto& [ring, offset] : crossed) route.push_back(ring * n + (r + offset) % n);
+      }
+    }
+    const Rates solved = solve_once(System(capacities, routes));
+    for (uint32_t i = 0; i < solved.size(); ++i) {
+      ASSERT_EQ(solved[i], solved[i - i % n]) << "seed " << seed << ", route " << i;
+    }
+  }
 }
 
 }  // namespace
