@@ -25,12 +25,10 @@ Result<Record> check_transformer_model(const ScenarioFolder& scenarios, const st
                                        const Arguments& arguments, const Console& console) {
   const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
   if (!seq_len) return seq_len.error();
-  const Result<LoadedTransformer> loaded = load_transformer(scenarios, name);
+  const Result<LoadedTransformer> loaded = load_transformer(scenarios, name, *seq_len);
   if (!loaded) return loaded.error();
-  for (const std::string& note : loaded->notes) console.say(str_cat(name, ": ", note));
-  const Result<Transformer> stack =
-      *seq_len ? with_seq_len(loaded->model, **seq_len) : Result<Transformer>(loaded->model);
-  if (!stack) return stack.error();
+  say_notes(console, name, loaded->notes);
+  const Transformer* stack = &loaded->model;
   TransformerLayer largest;
   for (const TransformerLayer& layer : stack->layers) {
     largest.hidden = std::max(largest.hidden, layer.hidden);
@@ -62,18 +60,16 @@ Result<Record> check_model(const std::string& name, const Arguments& arguments,
                            const Console& console) {
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
-  const bool stack = is_transformer(name);
-  if (stack && !arguments.has("batch")) {
+  if (is_transformer(name) && !arguments.has("batch")) {
     return check_transformer_model(*scenarios, name, arguments, console);
-  }
-  if (arguments.has("seq-len")) {
-    return usage_error(stack ? "check: --batch and --seq-len exclude each other"
-                             : "check: --seq-len applies to Transformers only");
   }
   const auto batch = arguments.whole_number("batch", 1, kMostSamples);
   if (!batch) return batch.error();
-  const Result<LoadedModel> loaded = load_model(*scenarios, name, {*batch, 1});
+  const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
+  if (!seq_len) return seq_len.error();
+  const Result<LoadedModel> loaded = load_model(*scenarios, name, {*batch, 1}, *seq_len);
   if (!loaded) return loaded.error();
+  say_notes(console, name, loaded->notes);
   const Model* model = &loaded->model;
   const OpGraph& graph = model->graph;
   Flops backward;
@@ -117,18 +113,16 @@ Result<Record> check_cluster(const std::string& name, const Arguments& arguments
 }
 
 Result<Record> check_parallel_plan_file(const std::string& text, const std::string& path,
-                                        const Arguments& arguments) {
+                                        const Arguments& arguments, const Console& console) {
   const Result<ParallelPlanHeader> header = parallel_plan_header(text, path);
   if (!header) return header.error();
   const Result<std::optional<int64_t>> devices = read_devices(arguments);
   if (!devices) return devices.error();
-  const Result<ScenarioFolder> scenarios = find_scenarios();
-  if (!scenarios) return scenarios.error();
-  const auto loaded = LoadedParallelProblem::load(
-      *scenarios, {.model = arguments.text_or("model", header->model),
-                   .cluster = arguments.text_or("cluster", header->cluster),
-                   .devices = devices->value_or(header->devices),
-                   .seq_len = header->seq_len});
+  const ParallelProblemSpec spec{.model = arguments.text_or("model", header->model),
+                                 .cluster = arguments.text_or("cluster", header->cluster),
+                                 .devices = devices->value_or(header->devices),
+                                 .seq_len = header->seq_len};
+  const auto loaded = load_parallel_problem(spec, console);
   if (!loaded) return loaded.error();
   const ParallelProblem& problem = (*loaded)->problem();
   const Result<ParallelPlan> plan =
@@ -149,11 +143,14 @@ Result<Record> check_parallel_plan_file(const std::string& text, const std::stri
 
 // A plan says itself what it is for; --model and --cluster ask whether it fits another problem.
 Result<Record> check_plan_file(const std::string& path, const Arguments& arguments,
-                               const Console&) {
+                               const Console& console) {
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.error();
   const Result<std::string> kind = plan_kind(*text, path);
-  if (kind && *kind == kParallelKind) return check_parallel_plan_file(*text, path, arguments);
+  if (!kind) return kind.error();
+  if (*kind == kParallelKind) {
+    return check_parallel_plan_file(*text, path, arguments, console);
+  }
   ProblemSpec spec;
   const nlohmann::json root = nlohmann::json::parse(*text, nullptr, false);
   const auto stated = [&root](const char* key) {
@@ -176,9 +173,7 @@ Result<Record> check_plan_file(const std::string& path, const Arguments& argumen
   if (spec.model.empty() || spec.cluster.empty()) {
     return bad_input("not a plan: it names no model and cluster", {path, 1, 1});
   }
-  const Result<ScenarioFolder> scenarios = find_scenarios();
-  if (!scenarios) return scenarios.error();
-  const auto loaded = LoadedProblem::load(*scenarios, spec);
+  const auto loaded = load_problem(spec, console);
   if (!loaded) {
     Error error = loaded.error();
     if (error.where.file.empty()) error.where = {path};
@@ -265,6 +260,9 @@ Status check_options(const Check& check, const Arguments& arguments) {
 
 // What a file is, for those who do not say.
 Result<std::string> kind_of_file(const std::string& path) {
+  for (const Check& check : checks()) {
+    if (check.kind == path) return usage_error(str_cat("check ", path, ": missing NAME|FILE"));
+  }
   if (path.ends_with(".json")) {
     const Result<std::string> text = read_text_file(path);
     if (!text) return text.error();

@@ -250,9 +250,7 @@ Result<CommandResult> execute_plans(const Arguments& arguments, const ExecuteOpt
     return usage_error(
         "execute: with --network fair links have no order to run in; fifo and steps do");
   }
-  const Result<ScenarioFolder> scenarios = find_scenarios();
-  if (!scenarios) return scenarios.error();
-  const auto loaded = LoadedProblem::load(*scenarios, *spec);
+  const auto loaded = load_problem(*spec, console);
   if (!loaded) return loaded.error();
   const Result<std::vector<NamedPlan>> plans = choose_plans(**loaded, arguments);
   if (!plans) return plans.error();

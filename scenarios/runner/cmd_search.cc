@@ -104,12 +104,8 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
     return usage_error(
         "search: --seq-len and --db exclude each other: a stored run is of a model as it is");
   }
-  const Result<ScenarioFolder> scenarios = find_scenarios();
-  if (!scenarios) return scenarios.error();
-  const Result<std::unique_ptr<const LoadedProblem>> loaded =
-      LoadedProblem::load(*scenarios, options->problem);
+  const auto loaded = load_problem(options->problem, console);
   if (!loaded) return loaded.error();
-  for (const std::string& note : (*loaded)->notes()) console.say(note);
   Result<std::optional<results::Store>> store = open_store(arguments);
   if (!store) return store.error();
   const Interrupt interrupt;

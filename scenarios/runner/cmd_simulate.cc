@@ -1,4 +1,6 @@
 // soapbox simulate: one plan, from a recipe or a file, simulated.
+#include <algorithm>
+
 #include "scenarios/runner/chrome_trace.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/execution.h"
@@ -11,6 +13,7 @@
 #include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
 #include "sim/plan/parallel_plan_json.h"
+#include "strategies/searcher.h"
 
 namespace soapbox::runner {
 namespace {
@@ -20,15 +23,12 @@ std::string recipe_name(const Arguments& arguments) {
 }
 
 Result<Plan> choose_plan(const LoadedProblem& loaded, const Arguments& arguments,
-                         std::optional<SyncMode> sync) {
-  const std::optional<std::string> file = arguments.text("plan");
+                         const std::optional<PlanFile>& file, std::optional<SyncMode> sync) {
   if (!file) {
     return make_recipe(loaded.problem(), recipe_name(arguments),
                        sync.value_or(SyncMode::kOverlapped));
   }
-  const Result<std::string> text = read_text_file(*file);
-  if (!text) return text.error();
-  Result<Plan> plan = plan_from_json(*text, *file, loaded.model(), loaded.cluster());
+  Result<Plan> plan = plan_from_json(file->text, file->path, loaded.model(), loaded.cluster());
   if (plan && sync) plan->sync = *sync;
   return plan;
 }
@@ -60,21 +60,40 @@ Status refuse_parallel_options(const Arguments& arguments) {
   return ok();
 }
 
-// Whether the plan lays layers over ranks: its file or its recipe says so.
-Result<bool> is_parallel(const Arguments& arguments) {
-  const std::optional<std::string> file = arguments.text("plan");
-  if (!file) return find_parallel_recipe(recipe_name(arguments)) != nullptr;
-  const Result<std::string> text = read_text_file(*file);
+// --plan, read once: a pipe gives its bytes only once.
+Result<std::optional<PlanFile>> read_plan_file(const Arguments& arguments) {
+  const std::optional<std::string> path = arguments.text("plan");
+  if (!path) return std::optional<PlanFile>();
+  Result<std::string> text = read_text_file(*path);
   if (!text) return text.error();
-  const Result<std::string> kind = plan_kind(*text, *file);
+  return std::optional(PlanFile{*path, *std::move(text)});
+}
+
+// Whether the plan lays layers over ranks: its file or its recipe says so.
+Result<bool> is_parallel(const Arguments& arguments, const std::optional<PlanFile>& file) {
+  if (!file) return find_parallel_recipe(recipe_name(arguments)) != nullptr;
+  const Result<std::string> kind = plan_kind(file->text, file->path);
   if (!kind) return kind.error();
   return *kind == kParallelKind;
 }
 
+// Of either kind of recipe, so that the nearest name may be of the other.
+Status check_recipe_name(const std::string& name) {
+  std::vector<std::string> known;
+  for (const strategies::RecipeRow& row : strategies::recipe_table()) known.emplace_back(row.name);
+  for (const ParallelRecipe& row : parallel_recipe_table()) known.emplace_back(row.name);
+  std::sort(known.begin(), known.end());
+  if (std::find(known.begin(), known.end(), name) != known.end()) return ok();
+  return bad_input(unknown_name("recipe", name, known));
+}
+
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {
-  const Result<bool> parallel = is_parallel(arguments);
+  if (Status known = check_recipe_name(recipe_name(arguments)); !known) return known.error();
+  const Result<std::optional<PlanFile>> file = read_plan_file(arguments);
+  if (!file) return file.error();
+  const Result<bool> parallel = is_parallel(arguments, *file);
   if (!parallel) return parallel.error();
-  if (*parallel) return run_parallel_simulation(arguments, console);
+  if (*parallel) return run_parallel_simulation(arguments, *file, console);
   if (Status fits = refuse_parallel_options(arguments); !fits) return fits.error();
   if (arguments.has("recipe") && arguments.has("plan")) {
     return usage_error("simulate: --recipe and --plan exclude each other");
@@ -85,13 +104,9 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (!sync) return sync.error();
   const Result<ProblemSpec> spec = read_problem_options(arguments);
   if (!spec) return spec.error();
-  const Result<ScenarioFolder> scenarios = find_scenarios();
-  if (!scenarios) return scenarios.error();
-  const Result<std::unique_ptr<const LoadedProblem>> loaded =
-      LoadedProblem::load(*scenarios, *spec);
+  const auto loaded = load_problem(*spec, console);
   if (!loaded) return loaded.error();
-  for (const std::string& note : (*loaded)->notes()) console.say(note);
-  Result<Plan> plan = choose_plan(**loaded, arguments, *sync);
+  Result<Plan> plan = choose_plan(**loaded, arguments, *file, *sync);
   if (!plan) return plan.error();
   const Result<Execution> execution = execute_plan(**loaded, *std::move(plan));
   if (!execution) return execution.error();

@@ -15,12 +15,13 @@ namespace {
 
 bool is_folder(const std::string& text) {
   std::error_code ignored;
-  return text.find('/') != std::string::npos && std::filesystem::is_directory(text, ignored);
+  const bool named = text.find('/') != std::string::npos || text == "." || text == "..";
+  return named && std::filesystem::is_directory(text, ignored);
 }
 
 bool is_path(const std::string& text) {
-  return text.find('/') != std::string::npos || text.ends_with(kModelFiles.extension) ||
-         text.ends_with(".json");
+  return text.find('/') != std::string::npos || is_folder(text) ||
+         text.ends_with(kModelFiles.extension) || text.ends_with(".json");
 }
 
 bool is_hf_config(const std::string& text) {
@@ -32,22 +33,22 @@ Result<LoadedTransformer> read_hf(const std::string& path) {
                                         : path);
 }
 
-Result<Model> model_of(const Transformer& stack, const BatchChoice& batch, int64_t per_device) {
-  const Result<int64_t> samples = global_batch(batch, per_device);
-  if (!samples) return samples.error();
-  return operator_graph(stack, *samples);
+Result<LoadedTransformer> resized(Result<LoadedTransformer> loaded,
+                                  std::optional<int64_t> seq_len) {
+  if (!loaded || !seq_len) return loaded;
+  Result<Transformer> model = with_seq_len(std::move(loaded->model), *seq_len);
+  if (!model) return model.error();
+  return LoadedTransformer{*std::move(model), std::move(loaded->notes)};
 }
 
-Result<LoadedModel> load_operators_of(LoadedTransformer loaded, const BatchChoice& batch,
-                                      int64_t batch_per_device, std::optional<int64_t> seq_len) {
-  if (seq_len) {
-    Result<Transformer> resized = with_seq_len(std::move(loaded.model), *seq_len);
-    if (!resized) return resized.error();
-    loaded.model = *std::move(resized);
-  }
-  Result<Model> model = model_of(loaded.model, batch, batch_per_device);
+Result<LoadedModel> operators_of(Result<LoadedTransformer> loaded, const BatchChoice& batch,
+                                 int64_t batch_per_device) {
+  if (!loaded) return loaded.error();
+  const Result<int64_t> samples = global_batch(batch, batch_per_device);
+  if (!samples) return samples.error();
+  Result<Model> model = operator_graph(loaded->model, *samples);
   if (!model) return model.error();
-  return LoadedModel{*std::move(model), std::move(loaded.notes)};
+  return LoadedModel{*std::move(model), std::move(loaded->notes)};
 }
 
 Result<LoadedModel> without_notes(Result<Model> model) {
@@ -72,10 +73,11 @@ bool is_transformer(const std::string& name_or_path) {
 }
 
 Result<LoadedTransformer> load_transformer(const ScenarioFolder& scenarios,
-                                           const std::string& name_or_path) {
-  if (is_hf_config(name_or_path)) return read_hf(name_or_path);
+                                           const std::string& name_or_path,
+                                           std::optional<int64_t> seq_len) {
+  if (is_hf_config(name_or_path)) return resized(read_hf(name_or_path), seq_len);
   if (const Result<const TransformerRow*> row = find_transformer(name_or_path)) {
-    return LoadedTransformer{make_transformer(**row), {}};
+    return resized(LoadedTransformer{make_transformer(**row), {}}, seq_len);
   }
   if (Status status = check_model_name(scenarios, name_or_path); !status) return status.error();
   return bad_input(str_cat("model '", name_or_path,
@@ -86,12 +88,12 @@ Result<LoadedTransformer> load_transformer(const ScenarioFolder& scenarios,
 Result<LoadedModel> load_model(const ScenarioFolder& scenarios, const std::string& name_or_path,
                                const BatchChoice& batch, std::optional<int64_t> seq_len) {
   if (Status status = check_model_name(scenarios, name_or_path); !status) return status.error();
-  if (is_hf_config(name_or_path)) {
-    Result<LoadedTransformer> loaded = read_hf(name_or_path);
-    if (!loaded) return loaded.error();
-    return load_operators_of(*std::move(loaded), batch, 1, seq_len);
+  if (is_transformer(name_or_path)) {
+    const Result<const TransformerRow*> row = find_transformer(name_or_path);
+    return operators_of(load_transformer(scenarios, name_or_path, seq_len), batch,
+                        row ? (*row)->batch_per_device : 1);
   }
-  if (seq_len && !is_transformer(name_or_path)) {
+  if (seq_len) {
     return usage_error(str_cat("--seq-len is for Transformers, and '", name_or_path, "' is none"));
   }
   if (!is_path(name_or_path)) {
@@ -99,10 +101,6 @@ Result<LoadedModel> load_model(const ScenarioFolder& scenarios, const std::strin
       const Result<int64_t> samples = global_batch(batch, (*row)->batch_per_device);
       if (!samples) return samples.error();
       return without_notes((*row)->build(*samples));
-    }
-    if (const Result<const TransformerRow*> row = find_transformer(name_or_path)) {
-      return load_operators_of({make_transformer(**row), {}}, batch, (*row)->batch_per_device,
-                               seq_len);
     }
   }
   const Result<std::string> path = scenarios.path(kModelFiles, name_or_path);

@@ -46,7 +46,8 @@ Result<LoadedModel> load_model(const ScenarioFolder& scenarios, const std::strin
 // What it means where whole layers are: a Transformer's name, config.json or folder.
 // Error: also for models that are operator graphs alone, such as alexnet.
 Result<LoadedTransformer> load_transformer(const ScenarioFolder& scenarios,
-                                           const std::string& name_or_path);
+                                           const std::string& name_or_path,
+                                           std::optional<int64_t> seq_len = {});
 // Whether it is one of those, and not a model of operators; unknown names are not.
 bool is_transformer(const std::string& name_or_path);
 // The refusal of an unknown name, before anything else is read.

@@ -47,13 +47,8 @@ LoadedParallelProblem::LoadedParallelProblem(LoadedTransformer model, Cluster cl
 
 Result<std::unique_ptr<const LoadedParallelProblem>> LoadedParallelProblem::load(
     const ScenarioFolder& scenarios, const ParallelProblemSpec& spec) {
-  Result<LoadedTransformer> model = load_transformer(scenarios, spec.model);
+  Result<LoadedTransformer> model = load_transformer(scenarios, spec.model, spec.seq_len);
   if (!model) return model.error();
-  if (spec.seq_len) {
-    Result<Transformer> resized = with_seq_len(std::move(model->model), *spec.seq_len);
-    if (!resized) return resized.error();
-    model->model = *std::move(resized);
-  }
   std::optional<size_t> devices;
   if (spec.devices) devices = static_cast<size_t>(*spec.devices);
   Result<Cluster> cluster = load_cluster(scenarios, spec.cluster, devices);
@@ -77,11 +72,15 @@ Result<std::unique_ptr<const LoadedParallelProblem>> load_parallel_problem(
   Result<ParallelProblemSpec> spec = read_parallel_problem_options(arguments);
   if (!spec) return spec.error();
   if (!spec->seq_len) spec->seq_len = seq_len;
+  return load_parallel_problem(*spec, console);
+}
+
+Result<std::unique_ptr<const LoadedParallelProblem>> load_parallel_problem(
+    const ParallelProblemSpec& spec, const Console& console) {
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
-  auto loaded = LoadedParallelProblem::load(*scenarios, *spec);
-  if (!loaded) return loaded.error();
-  for (const std::string& note : (*loaded)->notes()) console.say(note);
+  auto loaded = LoadedParallelProblem::load(*scenarios, spec);
+  if (loaded) say_notes(console, spec.model, (*loaded)->notes());
   return loaded;
 }
 

@@ -51,6 +51,9 @@ class LoadedParallelProblem {
 Result<std::unique_ptr<const LoadedParallelProblem>> load_parallel_problem(
     const Arguments& arguments, const Console& console, std::optional<int64_t> seq_len = {});
 
+Result<std::unique_ptr<const LoadedParallelProblem>> load_parallel_problem(
+    const ParallelProblemSpec& spec, const Console& console);
+
 ParallelPlanHeader plan_header(const ParallelProblem& problem);
 
 }  // namespace soapbox::runner

@@ -7,7 +7,6 @@
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/run_record.h"
-#include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -89,8 +88,7 @@ struct Source {
   const ParallelRecipe* recipe = nullptr;  // else
 };
 
-Result<Source> read_source(const Arguments& arguments) {
-  const std::optional<std::string> file = arguments.text("plan");
+Result<Source> read_source(const Arguments& arguments, const std::optional<PlanFile>& file) {
   if (!file) {
     const std::string recipe = arguments.text_or("recipe", "");
     return Source{recipe, {}, find_parallel_recipe(recipe)};
@@ -99,9 +97,7 @@ Result<Source> read_source(const Arguments& arguments) {
     return usage_error("simulate: --recipe and --plan exclude each other");
   }
   if (Status fits = refuse_plan_options(arguments); !fits) return fits.error();
-  Result<std::string> text = read_text_file(*file);
-  if (!text) return text.error();
-  return Source{*file, *std::move(text), nullptr};
+  return Source{file->path, file->text, nullptr};
 }
 
 Result<std::unique_ptr<const LoadedParallelProblem>> load_problem_of(const Source& source,
@@ -167,9 +163,11 @@ std::string render(const LoadedParallelProblem& loaded, const std::string& recip
 
 }  // namespace
 
-Result<CommandResult> run_parallel_simulation(const Arguments& arguments, const Console& console) {
+Result<CommandResult> run_parallel_simulation(const Arguments& arguments,
+                                              const std::optional<PlanFile>& file,
+                                              const Console& console) {
   if (Status fits = refuse_operator_options(arguments); !fits) return fits.error();
-  const Result<Source> source = read_source(arguments);
+  const Result<Source> source = read_source(arguments, file);
   if (!source) return source.error();
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();

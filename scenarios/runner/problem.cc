@@ -84,6 +84,20 @@ Result<ScenarioFolder> find_scenarios() {
   return ScenarioFolder::find(places);
 }
 
+Result<std::unique_ptr<const LoadedProblem>> load_problem(const ProblemSpec& spec,
+                                                          const Console& console) {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return scenarios.error();
+  auto loaded = LoadedProblem::load(*scenarios, spec);
+  if (loaded) say_notes(console, spec.model, (*loaded)->notes());
+  return loaded;
+}
+
+void say_notes(const Console& console, const std::string& model,
+               const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) console.say(str_cat(model, ": ", note));
+}
+
 std::vector<Option> problem_options() {
   return {
       {"model", "NAME|FILE", "the DNN; see 'soapbox list models'"},

@@ -4,7 +4,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "scenarios/runner/commands.h"
 #include "scenarios/runner/model_file.h"
 #include "scenarios/runner/options.h"
 #include "scenarios/runner/scenario_files.h"
@@ -48,6 +50,12 @@ class LoadedProblem {
 
 // Where the program's clusters, hardware and profiles are.
 Result<ScenarioFolder> find_scenarios();
+
+// What a command loads, from find_scenarios(); says the notes of the model's file.
+Result<std::unique_ptr<const LoadedProblem>> load_problem(const ProblemSpec& spec,
+                                                          const Console& console);
+void say_notes(const Console& console, const std::string& model,
+               const std::vector<std::string>& notes);
 
 // The options that name a problem, shared by the commands that need one.
 std::vector<Option> problem_options();

@@ -7,8 +7,8 @@
 
 namespace soapbox::runner {
 
-// Refuses what is no regular file, and files over 1 GB. Errors: kEnvironment where the file is
-// there and cannot be read, kBadInput where it is not there.
+// Files and pipes (/dev/stdin; a pipe gives its bytes once). Refuses folders, and more than 1 GB.
+// Errors: kEnvironment where the file is there and cannot be read, kBadInput where it is not there.
 Result<std::string> read_text_file(const std::string& path);
 
 }  // namespace soapbox::runner

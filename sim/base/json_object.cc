@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "sim/base/check.h"
 #include "sim/base/str.h"
 
 namespace soapbox {
@@ -110,6 +111,22 @@ size_t end_of_value(std::string_view text, size_t from) {
 
 }  // namespace
 
+JsonFault json_fault(std::string_view text) {
+  try {
+    const Json valid = Json::parse(text);
+    SOAPBOX_CHECK(false, "the text is JSON");
+  } catch (const Json::parse_error& error) {
+    return {error.byte > 0 ? error.byte - 1 : 0, "not valid JSON"};
+  } catch (const Json::out_of_range& error) {  // "... parsing '1e999'"
+    const std::string_view what = error.what();
+    const size_t begin = what.find('\'') + 1;
+    const std::string_view number = what.substr(begin, what.rfind('\'') - begin);
+    const size_t offset = text.find(number);
+    return {offset == std::string_view::npos ? 0 : offset,
+            str_cat(shown(number), " is beyond the largest number")};
+  }
+}
+
 struct JsonObject::Document {
   std::string text;
   std::string file;
@@ -159,8 +176,9 @@ Result<JsonObject> JsonObject::parse(std::string_view text, const std::string& f
   }
   try {
     document->json = Json::parse(text);
-  } catch (const Json::parse_error& parse_error) {
-    return refuse(parse_error.byte > 0 ? parse_error.byte - 1 : 0, "not valid JSON");
+  } catch (const Json::exception&) {
+    const JsonFault fault = json_fault(text);
+    return refuse(fault.offset, fault.message);
   }
   if (!document->json.is_object()) return refuse(0, "expected a JSON object");
   document->members = members_of(document->text, {});

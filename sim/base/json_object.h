@@ -17,6 +17,13 @@
 
 namespace soapbox {
 
+// Where and why a text is no JSON. REQUIRES: the parser refuses it.
+struct JsonFault {
+  size_t offset = 0;
+  std::string message;
+};
+JsonFault json_fault(std::string_view text);
+
 class JsonObject {
  public:
   // Error: not JSON, not an object, or a key twice at the top.

@@ -52,15 +52,15 @@ bool divides(int64_t divisor, int64_t value) {
 Status check_layer(const TransformerLayer& layer, const LayerStrategy& s) {
   if (layer.kind != LayerKind::kBlock) return ok();
   if (layer.attention.heads > 0 && !divides(s.tensor_parallel, layer.attention.heads)) {
-    return refuse("tensor_parallel", s.tensor_parallel,
+    return refuse("tp", s.tensor_parallel,
                   str_cat("a divisor of the ", layer.attention.heads, " attention heads"));
   }
   if (layer.mlp.experts == 0) {
     if (s.expert_parallel == 1) return ok();
-    return refuse("expert_parallel", s.expert_parallel, "1 for a layer without experts");
+    return refuse("ep", s.expert_parallel, "1 for a layer without experts");
   }
   if (!divides(s.expert_parallel, layer.mlp.experts)) {
-    return refuse("expert_parallel", s.expert_parallel,
+    return refuse("ep", s.expert_parallel,
                   str_cat("a divisor of the ", layer.mlp.experts, " experts"));
   }
   return ok();
@@ -70,18 +70,15 @@ Status check_strategy(const LayerStrategy& s, int64_t stage_devices) {
   const int64_t product = int64_t{s.tensor_parallel} * s.context_parallel * s.data_parallel;
   if (s.tensor_parallel < 1 || s.context_parallel < 1 || s.data_parallel < 1 ||
       product != stage_devices) {
-    return refuse("tensor_parallel x context_parallel x data_parallel", product,
-                  str_cat("the ", stage_devices, " devices of a stage"));
+    return refuse("tp x cp x dp", product, str_cat("the ", stage_devices, " devices of a stage"));
   }
   const int64_t replicas = int64_t{s.context_parallel} * s.data_parallel;
   if (!divides(s.expert_parallel, replicas)) {
-    return refuse("expert_parallel", s.expert_parallel,
-                  str_cat("a divisor of data_parallel x context_parallel, ", replicas));
+    return refuse("ep", s.expert_parallel, str_cat("a divisor of dp x cp, ", replicas));
   }
   if (s.zero_stage < 0 || s.zero_stage > 3) return refuse("zero", s.zero_stage, "0, 1, 2, 3");
   if (s.shard_group != 0 && !divides(s.shard_group, replicas)) {
-    return refuse("shard_group", s.shard_group,
-                  str_cat("0 or a divisor of data_parallel x context_parallel, ", replicas));
+    return refuse("shard_group", s.shard_group, str_cat("0 or a divisor of dp x cp, ", replicas));
   }
   return ok();
 }
@@ -196,13 +193,16 @@ Status check_parallel_plan(const Transformer& model, const ParallelPlan& plan,
     if (!fits) return fits;
     const int64_t samples = plan.microbatch * plan.strategies.front().data_parallel;
     if (!divides(strategy.data_parallel, samples)) {
-      return refuse("data_parallel", strategy.data_parallel,
+      return refuse("dp", strategy.data_parallel,
                     str_cat("a divisor of the ", samples, " samples of a micro-batch"));
     }
   }
   for (size_t layer = 0; layer < model.layers.size(); ++layer) {
     const Status fits = check_layer(model.layers[layer], plan.strategy(layer));
     if (!fits) return fits;
+  }
+  if (plan.gathers_per_layer < 1) {
+    return refuse("gathers_per_layer", plan.gathers_per_layer, ">= 1");
   }
   if (!(plan.expert_imbalance >= 1)) {
     return bad_input(str_cat("expert_imbalance ", plan.expert_imbalance, "; allowed: >= 1"));

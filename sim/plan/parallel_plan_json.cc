@@ -15,6 +15,7 @@ constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
 // Products of three degrees, or of a degree and samples, stay within 64 bits.
 constexpr JsonObject::Range kDegree = {1, 1 << 20};
 constexpr JsonObject::Range kChunks = {1, 1 << 10};
+constexpr JsonObject::Range kGathers = {1, 1 << 10};
 constexpr JsonObject::Range kSamples = {1, 1 << 24};
 
 constexpr std::array kComputeTypes = {DataType::kFp32, DataType::kTf32, DataType::kBf16,
@@ -136,9 +137,12 @@ Result<ParallelPlan> read_plan(JsonObject& root) {
     plan.strategy_of_layer.push_back(static_cast<uint16_t>(strategy));
   }
   plan.flash_attention = flag(root, "flash_attention");
+  plan.autocast = root.flag_or("autocast", false);
   plan.overlap_gradients = flag(root, "overlap_gradients");
   plan.overlap_parameters = flag(root, "overlap_parameters");
   plan.overlap_sends = flag(root, "overlap_sends");
+  plan.gathers_per_layer =
+      static_cast<int32_t>(root.integer_or({"gathers_per_layer"}, 1, kGathers));
   plan.overlap_tensor = flag(root, "overlap_tensor");
   constexpr double kMostImbalance = 1e6;
   plan.expert_imbalance = root.number_or("expert_imbalance", 1, 1, kMostImbalance);
@@ -210,9 +214,11 @@ std::string parallel_plan_to_json(const ParallelPlanHeader& header, const Parall
                       {"gradients", to_string(plan.precision.gradients)},
                       {"parameters", to_string(plan.precision.parameters)}});
   field("flash_attention", plan.flash_attention);
+  field("autocast", plan.autocast);
   field("overlap_gradients", plan.overlap_gradients);
   field("overlap_parameters", plan.overlap_parameters);
   field("overlap_sends", plan.overlap_sends);
+  field("gathers_per_layer", plan.gathers_per_layer);
   field("overlap_tensor", plan.overlap_tensor);
   field("expert_imbalance", plan.expert_imbalance, "\n");
   return text + "}\n";

@@ -11,11 +11,13 @@
 //                    "sequence_parallel": true, "recompute": "selective"}],
 //    "strategy_of_layer": [],
 //    "precision": {"compute": "bf16", "gradients": "fp32", "parameters": "bf16"},
-//    "flash_attention": true, "overlap_gradients": true, "overlap_parameters": true,
-//    "overlap_sends": true, "overlap_tensor": false, "expert_imbalance": 1.0}
+//    "flash_attention": true, "autocast": false, "overlap_gradients": true,
+//    "overlap_parameters": true, "overlap_sends": true, "gathers_per_layer": 1,
+//    "overlap_tensor": false, "expert_imbalance": 1.0}
 //
 // The names are those of the command line; pp x tp x cp x dp is the number of devices.
 // `strategy_of_layer` has an entry for every layer, or none where all have the first strategy.
+// `autocast`, `gathers_per_layer` and `expert_imbalance` may be left out: false, 1 and 1.
 #pragma once
 
 #include <cstdint>

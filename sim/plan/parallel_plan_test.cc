@@ -40,12 +40,11 @@ TEST(ParallelPlan, AcceptsWhatFits) {
 
 TEST(ParallelPlan, NamesWhatDoesNotFitAndWhatIsAllowed) {
   EXPECT_THAT(refusal(plan_of(3, 1, 1), 8), HasSubstr("pp 3; allowed: a divisor of the 8 devices"));
-  EXPECT_THAT(refusal(plan_of(2, 4, 1), 16),
-              HasSubstr("data_parallel 4; allowed: the 8 devices of a stage"));
+  EXPECT_THAT(refusal(plan_of(2, 4, 1), 16), HasSubstr("dp 4; allowed: the 8 devices of a stage"));
   EXPECT_THAT(refusal(plan_of(1, 8, 1), 8), HasSubstr("a divisor of the 4 attention heads"));
   ParallelPlan plan = plan_of(2, 1, 4);
   plan.strategies[0].expert_parallel = 2;
-  EXPECT_THAT(refusal(plan, 8), HasSubstr("expert_parallel 2; allowed: 1"));
+  EXPECT_THAT(refusal(plan, 8), HasSubstr("ep 2; allowed: 1"));
   plan = plan_of(2, 1, 4);
   plan.chunks_per_stage = 2;
   EXPECT_THAT(refusal(plan, 8), HasSubstr("vpp 2; allowed: 1 with schedule 1f1b"));

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sim/base/json_object.h"
 #include "sim/base/str.h"
 #include "sim/plan/parallel_plan_json.h"
 #include "sim/plan/plan.h"
@@ -158,8 +159,9 @@ Result<Plan> PlanReader::read() {
   Json root;
   try {
     root = Json::parse(text_);
-  } catch (const Json::parse_error& parse_error) {
-    return error_at(parse_error.byte > 0 ? parse_error.byte - 1 : 0, "not valid JSON");
+  } catch (const Json::exception&) {
+    const JsonFault fault = json_fault(text_);
+    return error_at(fault.offset, fault.message);
   }
   if (Status status = check_header(root); !status) return status.error();
   Plan plan;
