@@ -253,6 +253,17 @@ void add_attention(Sequence& kernel, const Gemm& gemm, Phase phase) {
   add_product(kernel, transposed(batch, n, m), vectors, stack(batch, n, k));  // d keys
 }
 
+// X X^T (m x k)(k x m) of every sample; backward (dG + dG^T) X.
+void add_interaction(Sequence& kernel, const Gemm& gemm, Phase phase) {
+  const auto products = stack(gemm.batch, gemm.m, gemm.n);
+  const auto vectors = stack(gemm.batch, gemm.m, gemm.k);
+  if (phase == Phase::kForward) {
+    return add_product(kernel, vectors, transposed(gemm.batch, gemm.k, gemm.n), products);
+  }
+  add_product(kernel, products, vectors, vectors);
+  add_product(kernel, transposed(gemm.batch, gemm.n, gemm.m), vectors, vectors);
+}
+
 void add_eltwise(Sequence& kernel, const memory::desc& desc, dnnl::algorithm algorithm, Phase phase,
                  int64_t times = 1) {
   using Forward = dnnl::eltwise_forward;
@@ -353,6 +364,9 @@ class OneDnn : public KernelModule {
         return std::make_unique<Embedding>(output_elements(op, extents) / channels, channels,
                                            phase);
       }
+      if (op.kind == OpKind::kEmbeddingBag) {  // its rows; their sum stays in registers
+        return std::make_unique<Embedding>(extents[0] * extents[2], extents[1], phase);
+      }
       if (op.kind == OpKind::kConcat) {
         return std::make_unique<Copy>(4 * static_cast<size_t>(output_elements(op, extents)));
       }
@@ -410,6 +424,8 @@ class OneDnn : public KernelModule {
         return add_lstm(kernel, gemm_of(op, extents), phase);
       case OpKind::kAttention:
         return add_attention(kernel, gemm_of(op, extents), phase);
+      case OpKind::kInteraction:
+        return add_interaction(kernel, gemm_of(op, extents), phase);
       case OpKind::kSoftmax: {
         const int64_t classes = extents[op.output_rank - 1];
         return add_softmax(kernel, rows(output_elements(op, extents) / classes, classes), 1, phase);
@@ -418,6 +434,7 @@ class OneDnn : public KernelModule {
         return add_elementwise(kernel, op, extents, phase);
       case OpKind::kInput:
       case OpKind::kEmbedding:
+      case OpKind::kEmbeddingBag:
       case OpKind::kConcat:
         break;
     }

@@ -103,7 +103,7 @@ std::vector<ProbePoint> model_points(const Model& model, int64_t most_pieces) {
     }
   }
   for (const Weight& weight : model.graph.weights()) {
-    streams.insert({StreamWork::Kind::kUpdate, weight.size().count(), 2});
+    streams.insert({StreamWork::Kind::kUpdate, weight.gradient_size().count(), 2});
   }
   std::vector<ProbePoint> points;
   const std::string probe = str_cat("model ", model.name);

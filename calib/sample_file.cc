@@ -13,7 +13,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "soapbox samples 1";
 constexpr size_t kPhaseNames = 3;
-constexpr size_t kOpKinds = static_cast<size_t>(OpKind::kElementwise) + 1;
+constexpr size_t kOpKinds = static_cast<size_t>(OpKind::kInteraction) + 1;
 
 // By StreamWork::Kind.
 constexpr std::array<std::string_view, 13> kStreamNames = {

@@ -1,8 +1,9 @@
 // The strategies that experts designed by hand, as FlexFlow's evaluation uses them (section 8.1.1).
 //
-// CNNs: "one weird trick". Models with recurrent operators: the layout of GNMT (Wu et al., arXiv
-// 1609.08144, 2016): every node holds a full replica and gets a share of the samples; inside a
-// node, operators of the same layer depth are on the same device.
+// CNNs: "one weird trick". Recommendation models: table_parallel.cc. Models with recurrent
+// operators: the layout of GNMT (Wu et al., arXiv 1609.08144, 2016): every node holds a full
+// replica and gets a share of the samples; inside a node, operators of the same layer depth are on
+// the same device.
 //
 // The layer depth of an operator is the longest path from a source along edges inside one unrolled
 // step, counted in layers; edges between steps are recurrences and count nothing, so the encoder's
@@ -71,7 +72,9 @@ Plan gnmt(const Model& model, const Cluster& cluster) {
 Result<Plan> expert(const Model& model, const Cluster& cluster) {
   const auto is_recurrent = [](const Operator& op) { return op.kind == OpKind::kLstm; };
   const IdVector<OpId, Operator>& ops = model.graph.ops();
+  const auto has_table = [](const Operator& op) { return op.kind == OpKind::kEmbeddingBag; };
   if (std::any_of(ops.begin(), ops.end(), is_recurrent)) return gnmt(model, cluster);
+  if (std::any_of(ops.begin(), ops.end(), has_table)) return table_parallel(model, cluster);
   return one_weird_trick(model, cluster);
 }
 

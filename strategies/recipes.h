@@ -12,5 +12,6 @@ Result<Plan> data_parallel(const Model& model, const Cluster& cluster);
 Result<Plan> expert(const Model& model, const Cluster& cluster);
 Result<Plan> model_parallel(const Model& model, const Cluster& cluster);
 Result<Plan> one_weird_trick(const Model& model, const Cluster& cluster);
+Result<Plan> table_parallel(const Model& model, const Cluster& cluster);
 
 }  // namespace soapbox::strategies

@@ -194,5 +194,49 @@ TEST(Expert, KeepsALayerOfARecurrentModelOnOneDevicePerNode) {
   }
 }
 
+// Graham's bound: no device gets more than the mean and the heaviest piece, which weighs no more
+// than the mean.
+TEST(TableParallel, SpreadsTablesWholeOrByColumns) {
+  for (const size_t devices : {1, 4, 8, 16, 64}) {
+    const auto test = test_problem("dlrm_dcnv2", devices);
+    const Plan plan = make("table_parallel", *test);
+    const OpGraph& graph = test->model.graph;
+    double all_reads = 0;
+    std::vector<double> reads(devices, 0);
+    for (const OpId id : graph.ops().ids()) {
+      const Operator& op = graph.op(id);
+      if (op.kind != OpKind::kEmbeddingBag) {
+        EXPECT_EQ(plan.ops[id], make("data_parallel", *test).ops[id]) << op.name;
+        continue;
+      }
+      EXPECT_EQ(plan.ops[id].degrees[0], 1) << op.name;
+      for (const DeviceId device : plan.ops[id].devices) {
+        reads[device.index()] +=
+            op.iteration_points() / static_cast<double>(plan.ops[id].task_count());
+      }
+      all_reads += op.iteration_points();
+    }
+    // Rows weigh half: one device may have twice two means of them, and no bytes.
+    const double mean = all_reads / static_cast<double>(devices);
+    EXPECT_LE(*std::ranges::max_element(reads), 4 * mean) << devices;
+    EXPECT_EQ(make("expert", *test), plan);
+  }
+}
+
+// Eight tables of one row per sample on four devices with a quarter of the samples each. A vector
+// of 64 floats stays where its sample is once in four, else it travels there and its gradient back;
+// rows' numbers are read where they are needed. Rings move 2 (n - 1) times the MLPs' weights.
+TEST(TableParallel, MovesVectorsToTheirSamplesAndGradientsBack) {
+  const auto test = test_problem("dlrm_random", 4);
+  const Plan plan = make("table_parallel", *test);
+  const OpGraph& graph = test->model.graph;
+  const int64_t tables = 8 * 1'000'000 * int64_t{64};
+  const int64_t mlps = 4 * (graph.parameter_count() - tables);
+  const int64_t samples = test->model.batch;
+  const Outcome outcome = simulate(test->problem(), plan).outcome;
+  EXPECT_EQ(std::get<Report>(outcome).network.count(),
+            8 * samples * 3 / 4 * (2 * 64 * 4) + 2 * 3 * mlps);
+}
+
 }  // namespace
 }  // namespace soapbox::strategies

@@ -92,6 +92,18 @@ void add_attention(Launches& kernel, const Gemm& gemm, DataType type, Phase phas
   product(n, k, m, Layout::kNt);  // d keys
 }
 
+// X X^T of every sample; backward (dG + dG^T) X.
+void add_interaction(Launches& kernel, const Gemm& gemm, DataType type, Phase phase) {
+  const auto product = [&](int64_t columns, int64_t sum, Layout layout) {
+    add_product(
+        kernel,
+        {.batch = gemm.batch, .m = gemm.m, .n = columns, .k = sum, .layout = layout, .type = type});
+  };
+  if (phase == Phase::kForward) return product(gemm.n, gemm.k, Layout::kTn);
+  product(gemm.k, gemm.n, Layout::kNn);
+  product(gemm.k, gemm.n, Layout::kNt);
+}
+
 void add_normalisation(Launches& kernel, int64_t rows, int64_t length, DataType type, Phase phase) {
   void* const x = kernel.buffer(rows * length, type);
   float* const statistics = kernel.floats(2 * rows);
@@ -142,10 +154,12 @@ void add_elementwise(Launches& kernel, const Operator& op, const Extents& extent
 }
 
 // Rows of a table far larger than the caches, at random; backward they are added to.
+// Of an embedding bag the rows: their sum stays in registers.
 void add_embedding(Launches& kernel, const Operator& op, const Extents& extents, Phase phase) {
   constexpr int64_t kTableElements = int64_t{1} << 28;
   const int64_t channels = extents[op.output_rank - 1];
-  const int64_t count = output_elements(op, extents) / channels;
+  const int64_t lookups = op.kind == OpKind::kEmbeddingBag ? extents[op.output_rank] : 1;
+  const int64_t count = output_elements(op, extents) / channels * lookups;
   const int64_t rows = kTableElements / channels;
   const int32_t* const indices = kernel.indices(count, static_cast<int32_t>(rows));
   if (phase == Phase::kForward) {
@@ -282,6 +296,8 @@ void add_operator(Launches& kernel, const Operator& op, const Extents& extents, 
       return add_lstm(kernel, gemm_of(op, extents), op.type, phase);
     case OpKind::kAttention:
       return add_attention(kernel, gemm_of(op, extents), op.type, phase);
+    case OpKind::kInteraction:
+      return add_interaction(kernel, gemm_of(op, extents), op.type, phase);
     case OpKind::kSoftmax: {
       const int64_t classes = extents[op.output_rank - 1];
       return add_softmax(kernel, output_elements(op, extents) / classes, classes, op.type, phase);
@@ -289,6 +305,7 @@ void add_operator(Launches& kernel, const Operator& op, const Extents& extents, 
     case OpKind::kElementwise:
       return add_elementwise(kernel, op, extents, phase);
     case OpKind::kEmbedding:
+    case OpKind::kEmbeddingBag:
       return add_embedding(kernel, op, extents, phase);
     case OpKind::kConcat:
       return add_copy(kernel, static_cast<size_t>(output_elements(op, extents)) *

@@ -51,7 +51,8 @@ void add_model(Hasher& hasher, const Model& model) {
   hasher.add(model.name, model.batch, model.graph.ops().size(), model.graph.weights().size());
   for (const Operator& op : model.graph.ops()) add_operator(hasher, op);
   for (const Weight& weight : model.graph.weights()) {
-    hasher.add(weight.name, static_cast<int>(weight.type), weight.shape.size());
+    hasher.add(weight.name, static_cast<int>(weight.type), weight.gradient_rows,
+               weight.shape.size());
     for (const int64_t extent : weight.shape) hasher.add(extent);
   }
 }
@@ -96,7 +97,7 @@ void add_costs(Hasher& hasher, const Problem& problem, HardwareId hardware) {
     }
   }
   for (const Weight& weight : problem.model.graph.weights()) {
-    hasher.add(problem.costs.update(weight.size(), hardware).picoseconds());
+    hasher.add(problem.costs.update(weight.gradient_size(), hardware).picoseconds());
   }
   hasher.add(problem.costs.sum(mebibytes(1), 2, hardware).picoseconds());
 }

@@ -99,7 +99,7 @@ Costs::PhaseTime Costs::iteration_time(const DeviceCosts& device, const Model& m
     add(time.backward_weight);
   }
   for (const Weight& weight : model.graph.weights()) {
-    add(phase_time(device, update_work(weight.size().as_double()), weight.type));
+    add(phase_time(device, update_work(weight.gradient_size().as_double()), weight.type));
   }
   return sum;
 }

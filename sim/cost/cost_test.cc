@@ -50,7 +50,8 @@ Duration iteration_time(const Model& model, const Costs& costs) {
     const OpCost cost = costs.op_cost(op, whole(op), kDevice);
     sum += cost.forward + cost.backward();
   }
-  for (const Weight& weight : model.graph.weights()) sum += costs.update(weight.size(), kDevice);
+  for (const Weight& weight : model.graph.weights())
+    sum += costs.update(weight.gradient_size(), kDevice);
   return sum;
 }
 

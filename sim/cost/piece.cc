@@ -14,6 +14,8 @@ size_t reductions(OpKind kind) {
     case OpKind::kLinear:
     case OpKind::kLstm:
     case OpKind::kAttention:
+    case OpKind::kEmbeddingBag:
+    case OpKind::kInteraction:
       return 1;
     default:
       return 0;
@@ -26,6 +28,7 @@ bool has_weights(const Piece& piece) {
     case OpKind::kLinear:
     case OpKind::kLstm:
     case OpKind::kEmbedding:
+    case OpKind::kEmbeddingBag:
       return true;
     default:
       return piece.weighted;

@@ -144,6 +144,32 @@ PieceWork attention_work(const Operator& op, const Extents& extents) {
   return work;
 }
 
+// X X^T of every sample; backward (dG + dG^T) X, each addend a product.
+PieceWork interaction_work(const Operator& op, const Extents& extents) {
+  const Gemm gemm = gemm_of(op, extents);
+  const double vectors = elements(gemm.batch * gemm.m, gemm.k);
+  const double products = elements(gemm.batch * gemm.m, gemm.n);
+  PieceWork work;
+  work.forward = product(ProductKind::kGemm, gemm, element_bytes(op) * (2 * vectors + products));
+  if (op.needs_input_gradient) {
+    const Gemm to_input{gemm.batch, gemm.m, gemm.k, gemm.n};
+    work.backward_input = product(ProductKind::kGemm, to_input, 2 * work.forward.product_bytes);
+    work.backward_input.products = 2;
+    work.backward_input.kernels = 2;
+  }
+  return work;
+}
+
+// Reads every row, adds in registers, writes the sum; backward the gradient is added to every row.
+PieceWork embedding_bag_work(const Operator& op, const Extents& extents) {
+  const double sums = element_bytes(op) * static_cast<double>(output_elements(op, extents));
+  const double rows = sums * static_cast<double>(extents[op.output_rank]);
+  PieceWork work;
+  work.forward = stream(rows + sums);
+  work.backward_weight = stream(sums + 2 * rows);
+  return work;
+}
+
 // Operators that pass over memory: bytes moved forward and backward per byte of output and input.
 PieceWork stream_work(const Operator& op, const Extents& extents) {
   const double output = element_bytes(op) * static_cast<double>(output_elements(op, extents));
@@ -223,12 +249,15 @@ Gemm gemm_of(const Operator& op, const Extents& extents) {
       const int64_t queries = rank > 2 ? extents[1] : 1;
       return {outer_extent(extents, rank - 1) / queries, queries, extents[rank], extents[rank - 1]};
     }
+    case OpKind::kInteraction:
+      return {extents[0], extents[1], extents[2], extents[3]};
     case OpKind::kInput:
     case OpKind::kPool2d:
     case OpKind::kEmbedding:
     case OpKind::kSoftmax:
     case OpKind::kConcat:
     case OpKind::kElementwise:
+    case OpKind::kEmbeddingBag:
       break;
   }
   return {};
@@ -246,6 +275,10 @@ PieceWork work_of(const Operator& op, const Extents& extents) {
       return lstm_work(op, extents);
     case OpKind::kAttention:
       return attention_work(op, extents);
+    case OpKind::kInteraction:
+      return interaction_work(op, extents);
+    case OpKind::kEmbeddingBag:
+      return embedding_bag_work(op, extents);
     case OpKind::kPool2d:
     case OpKind::kEmbedding:
     case OpKind::kSoftmax:

@@ -32,6 +32,7 @@ struct Gemm {
 //   lstm       m = samples, n = 4 gates x hidden, k = input features; `length` steps
 //   attention  batch = samples (x heads), m = 1 (or queries), n = states, k = hidden: the scores;
 //              the sum over the states is a second product of the same size
+//   interaction  batch = samples, m = n = vectors, k = channels
 Gemm gemm_of(const Operator& op, const Extents& extents);
 
 // Which library routine computes a product; each has figures of its own in a profile.

@@ -180,6 +180,29 @@ TEST(WorkOf, ProductsAgreeWithTheFlopsOfEveryModel) {
   }
 }
 
+TEST(WorkOf, InteractionIsASquareProductForEachSample) {
+  const Result<Model> model = build_model("dlrm", 64);
+  ASSERT_TRUE(model);
+  const auto op =
+      std::ranges::find(model->graph.ops().raw(), OpKind::kInteraction, &Operator::kind);
+  const PieceWork work = work_of(*op, whole(*op));
+  EXPECT_EQ(work.forward.product, (Gemm{64, 27, 27, 128}));
+  EXPECT_DOUBLE_EQ(work.forward.product_bytes, 4.0 * 64 * (2 * 27 * 128 + 27 * 27));
+  EXPECT_EQ(work.backward_input.product, (Gemm{64, 27, 128, 27}));
+  EXPECT_EQ(work.backward_input.products, 2);
+}
+
+TEST(WorkOf, EmbeddingBagsReadEveryRowAndWriteTheirSum) {
+  const Result<Model> model = build_model("dlrm_dcnv2", 64);
+  ASSERT_TRUE(model);
+  const auto op = std::ranges::find(model->graph.ops().raw(), "table21", &Operator::name);
+  const double sums = 4.0 * 64 * 128;
+  const PieceWork work = work_of(*op, whole(*op));  // 100 rows per sample
+  EXPECT_DOUBLE_EQ(work.forward.stream_bytes, 100 * sums + sums);
+  EXPECT_DOUBLE_EQ(work.backward_weight.stream_bytes, sums + 2 * 100 * sums);
+  EXPECT_EQ(work.backward_input.kernels, 0);
+}
+
 TEST(UpdateWork, ReadsGradientAndWeightAndWritesTheWeight) {
   EXPECT_DOUBLE_EQ(update_work(1000).stream_bytes, 3000);
 }

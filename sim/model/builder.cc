@@ -1,6 +1,7 @@
 #include "sim/model/builder.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "sim/base/check.h"
@@ -122,31 +123,33 @@ OpId ModelBuilder::pool_all(std::string name, OpId input) {
   return pool(std::move(name), input, {size(input, 2), size(input, 3), 1, 0, 0});
 }
 
-OpId ModelBuilder::append_dense(std::string name, Input input, int64_t fan_in, int64_t channels) {
+OpId ModelBuilder::append_dense(std::string name, Input input, int64_t fan_in, int64_t channels,
+                                PerChannel extra) {
   Operator op;
   op.kind = OpKind::kLinear;
   op.dims = {sample(batch_), parameter("out_channel", channels), reduction("in_channel", fan_in)};
   op.output_rank = 2;
   op.inputs = {std::move(input)};
-  op.weights = {{add_weight(name, {channels, fan_in + 1}), {AxisMap::follow(1), AxisMap::whole()}}};
+  op.weights = {{add_weight(name, {channels, fan_in + static_cast<int64_t>(extra)}),
+                 {AxisMap::follow(1), AxisMap::whole()}}};
   op.flops_per_point = 2;
   op.name = std::move(name);
   return append(std::move(op));
 }
 
-OpId ModelBuilder::dense(std::string name, OpId input, int64_t channels) {
+OpId ModelBuilder::dense(std::string name, OpId input, int64_t channels, PerChannel extra) {
   const Operator& producer = ops_[input];
   std::vector<AxisMap> axes(producer.output_rank, AxisMap::whole());
   axes[0] = AxisMap::follow(0);
   const int64_t fan_in = producer.output_elements() / producer.dims[0].size;
-  return append_dense(std::move(name), {input, std::move(axes)}, fan_in, channels);
+  return append_dense(std::move(name), {input, std::move(axes)}, fan_in, channels, extra);
 }
 
 OpId ModelBuilder::dense_last(std::string name, OpId sequence, int64_t channels) {
   const int64_t length = size(sequence, 1);
   const AxisMap last = AxisMap::fixed_range(length - 1, length);
   return append_dense(std::move(name), {sequence, {AxisMap::follow(0), last, AxisMap::whole()}},
-                      size(sequence, 2), channels);
+                      size(sequence, 2), channels, PerChannel::kBias);
 }
 
 OpId ModelBuilder::softmax(std::string name, OpId input) {
@@ -177,15 +180,73 @@ OpId ModelBuilder::concat(std::string name, std::span<const OpId> inputs, size_t
   return append(std::move(op));
 }
 
-OpId ModelBuilder::add(std::string name, OpId left, OpId right) {
-  Operator op = over_output_of(left, std::move(name), OpKind::kElementwise);
-  const Operator& other = ops_[right];
-  SOAPBOX_CHECK(other.output_rank == op.output_rank, "summed tensors have one shape");
-  for (size_t d = 0; d < op.output_rank; ++d) {
-    SOAPBOX_CHECK(other.dims[d].size == op.dims[d].size, "summed tensors have one shape");
+OpId ModelBuilder::append_elementwise(std::string name, std::span<const OpId> inputs) {
+  Operator op = over_output_of(inputs[0], std::move(name), OpKind::kElementwise);
+  for (const OpId input : inputs.subspan(1)) {
+    const Operator& other = ops_[input];
+    SOAPBOX_CHECK(other.output_rank == op.output_rank, "combined tensors have one shape");
+    for (size_t d = 0; d < op.output_rank; ++d) {
+      SOAPBOX_CHECK(other.dims[d].size == op.dims[d].size, "combined tensors have one shape");
+    }
+    op.inputs.push_back({input, follow_all(op.output_rank)});
   }
-  op.inputs.push_back({right, follow_all(op.output_rank)});
-  op.flops_per_point = 1;
+  op.flops_per_point = static_cast<double>(inputs.size() - 1);
+  return append(std::move(op));
+}
+
+OpId ModelBuilder::add(std::string name, OpId left, OpId right) {
+  return append_elementwise(std::move(name), std::array{left, right});
+}
+
+OpId ModelBuilder::multiply_add(std::string name, OpId left, OpId right, OpId addend) {
+  return append_elementwise(std::move(name), std::array{left, right, addend});
+}
+
+OpId ModelBuilder::features(std::string name, int64_t channels) {
+  Operator op;
+  op.name = std::move(name);
+  op.kind = OpKind::kInput;
+  op.dims = {sample(batch_), attribute("channel", channels)};
+  op.output_rank = 2;
+  return append(std::move(op));
+}
+
+OpId ModelBuilder::embedding_bag(std::string name, OpId ids, int64_t rows, int64_t channels) {
+  const int64_t lookups = size(ids, 1);
+  Operator op;
+  op.kind = OpKind::kEmbeddingBag;
+  op.dims = {sample(batch_), parameter("out_channel", channels), reduction("lookups", lookups)};
+  op.output_rank = 2;
+  op.inputs = {{ids, {AxisMap::follow(0), AxisMap::whole()}}};
+  const WeightId table = add_weight(name, {rows, channels});
+  weights_[table].gradient_rows = std::min(rows, batch_ * lookups);
+  op.weights = {{table, {AxisMap::whole(), AxisMap::follow(1)}}};
+  op.name = std::move(name);
+  return append(std::move(op));
+}
+
+OpId ModelBuilder::interaction(std::string name, OpId input, int64_t vectors) {
+  SOAPBOX_CHECK(size(input, 1) % vectors == 0, "the vectors have equal channels");
+  Operator op;
+  op.name = std::move(name);
+  op.kind = OpKind::kInteraction;
+  op.dims = {sample(batch_), attribute("row", vectors), attribute("column", vectors),
+             reduction("channel", size(input, 1) / vectors)};
+  op.dims[1].divisible = op.dims[2].divisible = false;
+  op.output_rank = 3;
+  op.inputs = {{input, {AxisMap::follow(0), AxisMap::whole()}}};
+  op.flops_per_point = 2;
+  return append(std::move(op));
+}
+
+OpId ModelBuilder::pairs(std::string name, OpId interaction) {
+  const int64_t vectors = size(interaction, 1);
+  Operator op;
+  op.name = std::move(name);
+  op.kind = OpKind::kElementwise;
+  op.dims = {sample(batch_), attribute("pair", vectors * (vectors - 1) / 2)};
+  op.output_rank = 2;
+  op.inputs = {{interaction, {AxisMap::follow(0), AxisMap::whole(), AxisMap::whole()}}};
   return append(std::move(op));
 }
 

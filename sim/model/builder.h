@@ -64,12 +64,23 @@ class ModelBuilder {
   OpId pool(std::string name, OpId input, Window window);
   OpId pool_all(std::string name, OpId input);  // one value per channel
   // Fully connected: reads all of a sample, whatever its rank.
-  OpId dense(std::string name, OpId input, int64_t channels);
+  OpId dense(std::string name, OpId input, int64_t channels, PerChannel extra = PerChannel::kBias);
   // Over the last axis, with cross-entropy loss. A split by class neglects the exchange of two
   // numbers per row (its maximum and its sum), as vocabulary-parallel implementations do it.
   OpId softmax(std::string name, OpId input);
   OpId concat(std::string name, std::span<const OpId> inputs, size_t axis);
   OpId add(std::string name, OpId left, OpId right);
+  OpId multiply_add(std::string name, OpId left, OpId right, OpId addend);
+
+  // A source of feature vectors: sample x channel.
+  OpId features(std::string name, int64_t channels);
+  // Of every sample the sum of the rows that `ids` (tokens) names: sample x channel. The gradient
+  // has as many rows of the table as the batch looks up, or all.
+  OpId embedding_bag(std::string name, OpId ids, int64_t rows, int64_t channels);
+  // Dot products of every two of the `vectors` that lie side by side in the channels of `input`:
+  // sample x vector x vector. pairs() keeps each product of two different ones once.
+  OpId interaction(std::string name, OpId input, int64_t vectors);
+  OpId pairs(std::string name, OpId interaction);
 
   // A source of token sequences: sample x length.
   OpId tokens(std::string name, int64_t length);
@@ -101,7 +112,9 @@ class ModelBuilder {
  private:
   OpId append(Operator op);
   OpId append_step(Operator op, const std::string& layer, int32_t step);
-  OpId append_dense(std::string name, Input input, int64_t fan_in, int64_t channels);
+  OpId append_dense(std::string name, Input input, int64_t fan_in, int64_t channels,
+                    PerChannel extra);
+  OpId append_elementwise(std::string name, std::span<const OpId> inputs);
   WeightId add_weight(std::string name, std::vector<int64_t> shape);
   Operator over_output_of(OpId input, std::string name, OpKind kind) const;
 

@@ -155,6 +155,10 @@ Status check_weights(const IdVector<OpId, Operator>& ops,
       return bad_input(str_cat("weight '", weight.name, "' has rank ", weight.shape.size(),
                                "; allowed: 1 to ", kMaxDims));
     }
+    if (weight.gradient_rows < 0 || weight.gradient_rows > weight.shape[0]) {
+      return bad_input(str_cat("weight '", weight.name, "' has ", weight.gradient_rows,
+                               " rows of a gradient; allowed: 0 to ", weight.shape[0]));
+    }
     double parameters = 1;
     for (const int64_t size : weight.shape) {
       parameters *= static_cast<double>(size);

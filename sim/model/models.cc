@@ -6,6 +6,7 @@
 
 #include "sim/base/str.h"
 #include "sim/model/cnn.h"
+#include "sim/model/dlrm.h"
 #include "sim/model/rnn.h"
 
 namespace soapbox {
@@ -18,6 +19,12 @@ constexpr Unrolled kStepwise = {.steps = 40, .fused = 1};
 constexpr std::array kModels = std::to_array<ModelRow>({
     {"alexnet", "AlexNet, 224 x 224 (arXiv 1404.5997; 7 x 7 x 256 into fc6, as OptCNN)", 256,
      build_alexnet},
+    {"dlrm", "DLRM, Criteo Terabyte, one row per table and sample (MLPerf Training 0.7 to 2.1)",
+     8192, build_dlrm},
+    {"dlrm_dcnv2", "DLRM with DCN v2, 214 rows per sample (MLPerf Training since 3.0)", 8192,
+     build_dlrm_dcnv2},
+    {"dlrm_random", "DLRM, 8 tables of a million rows, random data (FlexFlow's benchmark)", 256,
+     build_dlrm_random},
     {"inception_v3", "Inception-v3, 299 x 299, no auxiliary head (arXiv 1512.00567)", 64,
      build_inception_v3},
     {"lenet", "LeNet-5, 32 x 32 (LeCun et al. 1998), for optimality studies", 64, build_lenet},

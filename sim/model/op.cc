@@ -82,6 +82,10 @@ std::string to_string(OpKind kind) {
       return "concat";
     case OpKind::kElementwise:
       return "elementwise";
+    case OpKind::kEmbeddingBag:
+      return "embedding_bag";
+    case OpKind::kInteraction:
+      return "interaction";
   }
   return "?";
 }
@@ -106,6 +110,11 @@ Bytes Weight::size() const {
   return Bytes(size_bytes(type)) * parameter_count();
 }
 
+Bytes Weight::gradient_size() const {
+  if (gradient_rows == 0) return size();
+  return Bytes(size_bytes(type)) * (parameter_count() / shape[0] * gradient_rows);
+}
+
 int64_t Operator::output_elements() const {
   SOAPBOX_DCHECK(output_rank <= dims.size(), "output rank exceeds the iteration space");
   int64_t count = 1;
@@ -121,8 +130,9 @@ double Operator::iteration_points() const {
 
 Flops Operator::backward_flops() const {
   int gradients = weights.empty() ? 0 : 1;
-  // Both operands of attention's products are activations, so both get a gradient.
-  if (needs_input_gradient) gradients += kind == OpKind::kAttention ? 2 : 1;
+  // Both operands of a product of activations get a gradient.
+  const bool of_activations = kind == OpKind::kAttention || kind == OpKind::kInteraction;
+  if (needs_input_gradient) gradients += of_activations ? 2 : 1;
   return forward_flops() * gradients;
 }
 

@@ -96,16 +96,18 @@ struct AxisMap {
 
 // What a kernel is, for the cost models. The iteration space says how big it is.
 enum class OpKind : uint8_t {
-  kInput,        // a source of samples: no work, no gradient
-  kConv2d,       // dims: sample, channel, height, width | in_channel; params: kernel_h, kernel_w
-  kPool2d,       // dims: sample, channel, height, width;              params: kernel_h, kernel_w
-  kLinear,       // dims: sample[, length], out_channel.. | in_channel
-  kEmbedding,    // dims: sample[, length], out_channel; weight: vocabulary x out_channel
-  kLstm,         // dims: sample[, length], hidden | in_channel (input + hidden features)
-  kAttention,    // dims: sample[, length[, heads..]], hidden | states: scores against states, sum
-  kSoftmax,      // dims: sample[, length], class: softmax with cross-entropy loss
-  kConcat,       // copies its inputs into one tensor
-  kElementwise,  // add, activation, batch normalisation at training time: one pass over memory
+  kInput,         // a source of samples: no work, no gradient
+  kConv2d,        // dims: sample, channel, height, width | in_channel; params: kernel_h, kernel_w
+  kPool2d,        // dims: sample, channel, height, width;              params: kernel_h, kernel_w
+  kLinear,        // dims: sample[, length], out_channel.. | in_channel
+  kEmbedding,     // dims: sample[, length], out_channel; weight: vocabulary x out_channel
+  kLstm,          // dims: sample[, length], hidden | in_channel (input + hidden features)
+  kAttention,     // dims: sample[, length[, heads..]], hidden | states: scores against states, sum
+  kSoftmax,       // dims: sample[, length], class: softmax with cross-entropy loss
+  kConcat,        // copies its inputs into one tensor
+  kElementwise,   // add, activation, batch normalisation at training time: one pass over memory
+  kEmbeddingBag,  // dims: sample, out_channel | lookups: sums rows; weight: rows x out_channel
+  kInteraction,   // dims: sample, vector, vector | channel: dot products of a sample's vectors
 };
 std::string to_string(OpKind kind);
 
@@ -126,8 +128,11 @@ struct Weight {
   std::string name;
   std::vector<int64_t> shape;
   DataType type = DataType::kFp32;
+  int64_t gradient_rows = 0;  // of axis 0 that an iteration's gradient has; 0: all of them
   int64_t parameter_count() const;
   Bytes size() const;
+  // Of its gradient, which is what replicas exchange and an update reads and writes.
+  Bytes gradient_size() const;
 };
 
 struct Operator {

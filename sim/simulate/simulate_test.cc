@@ -44,7 +44,7 @@ TEST(Simulate, OneDeviceRunsOneOperatorAfterAnother) {
     total += cost.forward + cost.backward();
   }
   for (const Weight& weight : bench.model.graph.weights()) {
-    total += bench.costs.update(weight.size(), HardwareId(0));
+    total += bench.costs.update(weight.gradient_size(), HardwareId(0));
   }
   EXPECT_EQ(report.iteration_time, total);
   EXPECT_EQ(report.compute_total, total);

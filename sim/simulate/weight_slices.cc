@@ -90,6 +90,14 @@ int64_t cell_volume(const std::vector<std::vector<int64_t>>& cuts, size_t cell) 
   return volume;
 }
 
+// Of a part of the weight with so many elements: all of them, or the share of rows that have one.
+Bytes gradient_bytes(const Weight& weight, int64_t elements) {
+  if (weight.gradient_rows > 0) {
+    elements = (elements * weight.gradient_rows + weight.shape[0] - 1) / weight.shape[0];
+  }
+  return Bytes(elements * size_bytes(weight.type));
+}
+
 // A set of devices for each cell, a bit per device.
 class HolderSets {
  public:
@@ -179,7 +187,7 @@ std::vector<WeightSlice> weight_slices(const OpGraph& graph, WeightId weight, co
     }
     if (slices.empty()) continue;  // still among those that nobody holds: they come first
     slice_of[cell] = slices.size() - 1;
-    slices.back().bytes += Bytes(cell_volume(cuts, cell) * size_bytes(tensor.type));
+    slices.back().bytes += gradient_bytes(tensor, cell_volume(cuts, cell));
   }
   std::vector<size_t> seen(slices.size(), kNoSlice);  // the last demand that met the slice
   for (size_t i = 0; i < demands.size(); ++i) {

@@ -28,7 +28,7 @@ struct WeightReplica {
 };
 
 struct WeightSlice {
-  Bytes bytes;
+  Bytes bytes;                          // of its gradient
   std::vector<WeightReplica> replicas;  // by device
 };
 

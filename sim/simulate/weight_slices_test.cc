@@ -5,6 +5,7 @@
 #include <map>
 
 #include "sim/base/str.h"
+#include "sim/model/builder.h"
 #include "sim/model/models.h"
 #include "sim/plan/test_plan.h"
 
@@ -64,6 +65,31 @@ TEST(WeightSlices, EqualABruteForceOverEveryElement) {
         EXPECT_EQ(slice.bytes.count(), found->second * size_bytes(tensor.type));
       }
     }
+  }
+}
+
+// A table of 20 rows and 6 columns, four of whose rows have a gradient: by columns on two devices,
+// and by samples, each device all of it.
+TEST(WeightSlices, AreOfTheRowsThatAGradientHas) {
+  ModelBuilder net("table", 4);
+  const OpId ids = net.tokens("ids", 1);
+  net.softmax("loss", net.embedding_bag("table", ids, 20, 6));
+  const Model model = *net.build();
+  ASSERT_EQ(model.graph.weight(WeightId(0)).gradient_rows, 4);
+  Plan plan = data_parallel_plan(model.graph, 2);
+  const auto by_samples = weight_slices(model.graph, WeightId(0), plan);
+  ASSERT_EQ(by_samples.size(), 1u);
+  EXPECT_EQ(by_samples[0].replicas.size(), 2u);
+  EXPECT_EQ(by_samples[0].bytes.count(), 4 * 6 * 4);
+  for (const OpId op : model.graph.ops().ids()) {
+    if (model.graph.op(op).kind != OpKind::kEmbeddingBag) continue;
+    plan.ops[op].degrees = {1, 2, 1, 1, 1, 1};
+  }
+  const auto by_columns = weight_slices(model.graph, WeightId(0), plan);
+  ASSERT_EQ(by_columns.size(), 2u);
+  for (const WeightSlice& slice : by_columns) {
+    EXPECT_EQ(slice.replicas.size(), 1u);
+    EXPECT_EQ(slice.bytes.count(), 4 * 3 * 4);
   }
 }
 
