@@ -1,9 +1,10 @@
 #include "strategies/screen.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
-#include <numeric>
 #include <optional>
+#include <utility>
 
 #include "sim/base/check.h"
 #include "sim/base/divisors.h"
@@ -28,6 +29,13 @@ struct LayerSums {
   Prefix experts;
   double transient = 0;
   double output_bytes = 0;
+
+  void clear() {
+    for (Prefix* prefix : {&forward, &backward, &weight, &kept, &dense, &experts}) {
+      prefix->sums.assign(1, 0);
+    }
+    transient = output_bytes = 0;
+  }
 };
 
 struct Stage {
@@ -49,7 +57,9 @@ class Screener {
         best_count_(best_count),
         keep_going_(keep_going),
         devices_(static_cast<int64_t>(problem.cluster.device_count())),
-        devices_per_node_(problem.groups.fabric().devices_per_node) {}
+        devices_per_node_(problem.groups.fabric().devices_per_node),
+        blocks_(problem.model.block_count()),
+        chunks_(static_cast<size_t>(blocks_) + 1) {}
 
   ScreenOutcome run() {
     for (const ParallelPlan& base : space_.bases) {
@@ -62,34 +72,17 @@ class Screener {
 
  private:
   void screen_base(const ParallelPlan& base) {
-    base_ = &base;
     for (const int32_t tensor : space_.tensor) {
       for (const int32_t context : space_.context) {
-        for (const int32_t pipeline : space_.pipeline) {
-          const int64_t ranks = int64_t{tensor} * context * pipeline;
-          if (devices_ % ranks != 0) continue;
-          screen_layout(tensor, context, pipeline, static_cast<int32_t>(devices_ / ranks));
-          if (outcome_.interrupted) return;
-        }
-      }
-    }
-  }
-
-  void screen_layout(int32_t tensor, int32_t context, int32_t pipeline, int32_t data) {
-    for (const int32_t expert : space_.expert) {
-      for (const bool sequence : space_.sequence_parallel) {
-        for (const Recompute recompute : space_.recompute) {
-          for (const int64_t microbatch : space_.microbatch) {
-            ParallelPlan plan = *base_;
-            plan.pipeline_parallel = pipeline;
-            plan.microbatch = microbatch;
+        for (const int32_t expert : space_.expert) {
+          for (const bool sequence : space_.sequence_parallel) {
+            if (sequence && tensor == 1) continue;
+            ParallelPlan plan = base;
             plan.strategies = {{.tensor_parallel = tensor,
                                 .context_parallel = context,
-                                .data_parallel = data,
                                 .expert_parallel = expert,
-                                .sequence_parallel = sequence,
-                                .recompute = recompute}};
-            screen_layers(plan);
+                                .sequence_parallel = sequence}};
+            screen_passes(plan);
             if (outcome_.interrupted) return;
           }
         }
@@ -97,49 +90,84 @@ class Screener {
     }
   }
 
-  // All plans with these layer prices.
-  void screen_layers(ParallelPlan& plan) {
-    const int64_t together = plan.microbatch * plan.strategies[0].data_parallel;
-    if (space_.global_batch % together != 0) return;
-    plan.microbatches = space_.global_batch / together;
-    if (plan.strategies[0].sequence_parallel && plan.strategies[0].tensor_parallel == 1) return;
-    std::optional<LayerSums> sums[2];  // with weight gradients in the backward pass, and apart
-    for (const PipelineSchedule schedule : space_.schedules) {
-      const bool split = splits_backward(schedule);
-      for (const int32_t chunks : space_.chunks) {
-        plan.schedule = schedule;
-        plan.chunks_per_stage = chunks;
-        if (!fits_shape(plan)) continue;
-        if (!sums[split]) sums[split] = price(plan, split);
-        plan.chunk_begin = even_chunks(problem_.model, plan.stage_count());
-        screen_sharding(plan, *sums[split]);
+  void screen_passes(ParallelPlan& plan) {
+    for (const Recompute recompute : space_.recompute) {
+      for (const int64_t microbatch : space_.microbatch) {
+        plan.strategies[0].recompute = recompute;
+        plan.microbatch = microbatch;
+        screen_layouts(plan);
         if (outcome_.interrupted) return;
       }
     }
   }
 
-  bool fits_shape(ParallelPlan& plan) const {
-    if (plan.stage_count() > problem_.model.block_count()) return false;
-    const bool pipelined = plan.pipeline_parallel > 1;
-    switch (plan.schedule) {
-      case PipelineSchedule::kInterleaved:
-        if (!pipelined || plan.chunks_per_stage == 1) return false;
-        break;
-      case PipelineSchedule::kZbV:
-        if (!pipelined || plan.chunks_per_stage != 2) return false;
-        break;
-      case PipelineSchedule::k1F1B:
-        if (plan.chunks_per_stage != 1) return false;
-        break;
-      default:
-        if (!pipelined || plan.chunks_per_stage != 1) return false;
+  // All plans with the same layer prices, which depend on neither stages nor data ranks.
+  void screen_layouts(ParallelPlan& plan) {
+    priced_ = {};
+    LayerStrategy& strategy = plan.strategies[0];
+    for (const int32_t pipeline : space_.pipeline) {
+      const int64_t ranks =
+          int64_t{strategy.tensor_parallel} * strategy.context_parallel * pipeline;
+      if (devices_ % ranks != 0) continue;
+      strategy.data_parallel = static_cast<int32_t>(devices_ / ranks);
+      const int64_t together = plan.microbatch * strategy.data_parallel;
+      if (space_.global_batch % together != 0) continue;
+      plan.microbatches = space_.global_batch / together;
+      plan.pipeline_parallel = pipeline;
+      if (!fits(plan)) continue;
+      screen_schedules(plan);
+      if (outcome_.interrupted) return;
     }
-    plan.chunk_begin = even_chunks(problem_.model, plan.stage_count());
+  }
+
+  void screen_schedules(ParallelPlan& plan) {
+    for (const PipelineSchedule schedule : space_.schedules) {
+      const bool split = splits_backward(schedule);
+      for (const int32_t chunks : space_.chunks) {
+        plan.schedule = schedule;
+        plan.chunks_per_stage = chunks;
+        if (chunks > blocks_ / plan.pipeline_parallel || !has_chunks(plan)) continue;
+        if (!priced_[split]) price(plan, split, sums_[split]);
+        priced_[split] = true;
+        plan.chunk_begin = chunks_of(plan.stage_count());
+        screen_sharding(plan, sums_[split]);
+        if (outcome_.interrupted) return;
+      }
+    }
+  }
+
+  // Whether stages and ranks fit model and devices, whatever the schedule.
+  bool fits(ParallelPlan& plan) {
+    if (plan.pipeline_parallel > blocks_) return false;
+    plan.schedule = PipelineSchedule::k1F1B;
+    plan.chunks_per_stage = 1;
+    plan.chunk_begin = chunks_of(plan.pipeline_parallel);
     return bool(check_parallel_plan(problem_.model, plan, static_cast<size_t>(devices_)));
   }
 
-  LayerSums price(const ParallelPlan& plan, bool split) const {
-    LayerSums sums;
+  // Whether the schedule runs so many chunks per stage, and is not another one under its name.
+  static bool has_chunks(const ParallelPlan& plan) {
+    const bool pipelined = plan.pipeline_parallel > 1;
+    switch (plan.schedule) {
+      case PipelineSchedule::kInterleaved:
+        return pipelined && plan.chunks_per_stage > 1;
+      case PipelineSchedule::kZbV:
+        return pipelined && plan.chunks_per_stage == 2;
+      case PipelineSchedule::k1F1B:
+        return plan.chunks_per_stage == 1;
+      default:
+        return pipelined && plan.chunks_per_stage == 1;
+    }
+  }
+
+  const std::vector<int32_t>& chunks_of(int32_t stages) {
+    std::vector<int32_t>& begin = chunks_[static_cast<size_t>(stages)];
+    if (begin.empty()) begin = even_chunks(problem_.model, stages);
+    return begin;
+  }
+
+  void price(const ParallelPlan& plan, bool split, LayerSums& sums) const {
+    sums.clear();
     const LayerPricing pricing{problem_.kernels[HardwareId(0)], problem_.groups, problem_.factors,
                                devices_per_node_, split};
     const TransformerLayer* previous = nullptr;
@@ -160,7 +188,6 @@ class Screener {
       sums.transient = std::max(sums.transient, static_cast<double>(work.transient_bytes));
       sums.output_bytes = std::max(sums.output_bytes, static_cast<double>(work.output_bytes));
     }
-    return sums;
   }
 
   std::vector<Stage>& stages_of(const ParallelPlan& plan, const LayerSums& sums) {
@@ -265,37 +292,57 @@ class Screener {
   }
 
   // Gathering parameters and reducing gradients of a stage, each once.
-  std::pair<double, double> data_traffic(const ParallelPlan& plan, const Stage& stage) const {
+  struct Traffic {
+    double gather = 0;
+    double reduce = 0;
+  };
+  Traffic data_traffic(const ParallelPlan& plan, const Stage& stage) const {
     const LayerStrategy& strategy = plan.strategies[0];
     const RankLayout layout(strategy, devices_per_node_);
     const double parameter = static_cast<double>(size_bytes(plan.precision.parameters));
     const double gradient = static_cast<double>(size_bytes(plan.precision.gradients));
     const CollectiveOp op =
         strategy.zero_stage > 0 ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce;
-    double gather = 0;
-    double reduce = 0;
+    Traffic traffic;
     const auto add = [&](double count, int32_t ranks, const GroupShape& group) {
       if (ranks == 1 || count == 0) return;
-      reduce += collective(op, count * gradient, group);
+      traffic.reduce += collective(op, count * gradient, group);
       if (strategy.zero_stage > 0) {
-        gather += collective(CollectiveOp::kAllGather, count * parameter, group);
+        traffic.gather += collective(CollectiveOp::kAllGather, count * parameter, group);
       }
     };
     add(stage.dense, layout.replicas(), layout.replica_group());
     add(stage.experts, layout.expert_replicas(), layout.expert_replica_group());
-    return {gather, reduce};
+    return traffic;
+  }
+
+  // The passes of a stage while data traffic runs beside them, by which kernels take longer.
+  // Sharded parameters and their gradients travel with every pass, which does not end before they
+  // are there.
+  Stage beside(const ParallelPlan& plan, const Traffic& traffic, Stage stage) const {
+    const bool sharded = plan.strategies[0].zero_stage == 3;
+    const double passes = sharded ? 1 : static_cast<double>(plan.microbatches);
+    const double gather = sharded || plan.overlap_parameters ? traffic.gather / passes : 0;
+    const double reduce = sharded || plan.overlap_gradients ? traffic.reduce / passes : 0;
+    const double again = sharded ? gather : 0;
+    const double overlap = problem_.factors.overlap;
+    stage.forward += overlap * std::min(stage.forward, gather);
+    stage.backward += overlap * std::min(stage.backward, again + reduce);
+    stage.weight += overlap * std::min(stage.weight, again);
+    if (sharded) {
+      stage.forward = std::max(stage.forward, gather);
+      stage.backward = std::max(stage.backward, gather + reduce - stage.weight);
+    }
+    return stage;
   }
 
   // `last_layer`: the share of the stage's traffic whose gradients are ready last, so that nothing
   // hides them.
-  double exposed_data(const ParallelPlan& plan, const Stage& stage, double last_layer) const {
-    const auto [gather, reduce] = data_traffic(plan, stage);
-    const double m = static_cast<double>(plan.microbatches);
+  double exposed_data(const ParallelPlan& plan, const Traffic& traffic, const Stage& stage,
+                      double last_layer) const {
+    const auto [gather, reduce] = traffic;
     const double backward = (stage.backward + stage.weight) / plan.chunks_per_stage;
-    if (plan.strategies[0].zero_stage == 3) {
-      return m *
-             (std::max(0.0, gather - stage.forward) + std::max(0.0, gather + reduce - backward));
-    }
+    if (plan.strategies[0].zero_stage == 3) return last_layer * reduce;
     return (plan.overlap_parameters ? std::max(0.0, gather - stage.forward) : gather) +
            (plan.overlap_gradients ? std::max(last_layer * reduce, reduce - backward) : reduce);
   }
@@ -316,10 +363,12 @@ class Screener {
     double slowest = 0;
     double after = 0;
     Stage sum;
-    for (const Stage& stage : stages) {
+    for (const Stage& alone : stages) {
+      const Traffic traffic = data_traffic(plan, alone);
+      const Stage stage = beside(plan, traffic, alone);
       slowest = std::max(slowest, stage.pass());
-      const double first = &stage == &stages.front() ? sums.dense.sums[1] : 0;
-      const double exposed = exposed_data(plan, stage, first / std::max(stage.dense, 1.0));
+      const double first = &alone == &stages.front() ? sums.dense.sums[1] : 0;
+      const double exposed = exposed_data(plan, traffic, stage, first / std::max(stage.dense, 1.0));
       after = std::max(after, exposed + update_time(plan, stage));
       sum.forward += stage.forward / p;
       sum.backward += stage.backward / p;
@@ -375,14 +424,15 @@ class Screener {
   void simulate_best() {
     if (outcome_.pruned > 0) outcome_.pruned_bound = from_seconds(pruned_bound_);
     for (const Candidate& candidate : best_) {
+      ParallelRun run = simulate_parallel(problem_, candidate.plan);
       outcome_.best.push_back({candidate.plan, from_seconds(candidate.seconds),
-                               from_seconds(candidate.bound),
-                               simulate_parallel(problem_, candidate.plan)});
+                               from_seconds(candidate.bound), std::move(run.outcome),
+                               run.memory[fullest_stage(run.memory)].peak});
     }
     std::stable_sort(outcome_.best.begin(), outcome_.best.end(),
                      [](const ScreenEntry& a, const ScreenEntry& b) {
-                       const auto* x = std::get_if<Report>(&a.run.outcome);
-                       const auto* y = std::get_if<Report>(&b.run.outcome);
+                       const auto* x = std::get_if<Report>(&a.outcome);
+                       const auto* y = std::get_if<Report>(&b.outcome);
                        if ((x == nullptr) != (y == nullptr)) return x != nullptr;
                        return x != nullptr && x->iteration_time < y->iteration_time;
                      });
@@ -396,11 +446,14 @@ class Screener {
 
   const ParallelProblem& problem_;
   const ScreenSpace& space_;
-  const ParallelPlan* base_ = nullptr;  // of the plans at hand
   size_t best_count_;
   const std::function<bool()>& keep_going_;
   int64_t devices_;
   int64_t devices_per_node_;
+  int64_t blocks_;
+  std::vector<std::vector<int32_t>> chunks_;  // where they begin, by their number
+  std::array<LayerSums, 2> sums_;  // with weight gradients in the backward pass, and apart
+  std::array<bool, 2> priced_ = {};
   std::vector<Stage> stages_;
   std::vector<Candidate> best_;
   double pruned_bound_ = std::numeric_limits<double>::infinity();
@@ -431,7 +484,7 @@ ScreenSpace ScreenSpace::all(const Transformer& model, int64_t devices, int64_t 
 
 bool ScreenOutcome::proves_best() const {
   if (interrupted || best.empty()) return false;
-  const auto* report = std::get_if<Report>(&best.front().run.outcome);
+  const auto* report = std::get_if<Report>(&best.front().outcome);
   return report != nullptr && (!pruned_bound || report->iteration_time <= *pruned_bound);
 }
 

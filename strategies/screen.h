@@ -8,9 +8,10 @@
 //   zbv           m max t_i
 //
 // (a step of zbv and zb2 never below m max t_i; f, b, w: means over the stages), then what of the
-// data traffic stays exposed, and the update. Memory: states, and activations of as many
-// micro-batches as the schedule holds. The same layer prices serve all plans that differ in
-// schedule, chunks and sharding alone.
+// data traffic stays exposed, and the update. The passes are those beside this traffic: kernels
+// take longer while it runs, and with ZeRO-3 none is shorter than its own. Memory: states, and
+// activations of as many micro-batches as the schedule holds. The same layer prices serve all plans
+// that differ in schedule, chunks and sharding alone.
 //
 // Bound. A stage runs its kernels and the exchanges that they wait for one after the other, so an
 // iteration, simulated or in closed form, takes at least m t_i on every stage, hence m times their
@@ -51,8 +52,11 @@ struct ScreenSpace {
 struct ScreenEntry {
   ParallelPlan plan;
   Duration analytic;
-  Duration bound;   // no simulation of the plan takes less
-  ParallelRun run;  // simulated event by event; its outcome may be that it does not fit
+  Duration bound;  // no simulation of the plan takes less
+  // Simulated event by event; it may turn out not to fit. Tasks and timelines are not kept: they
+  // would be most of the memory of a screening.
+  Outcome outcome;
+  MemoryUse memory;  // the peak of the stage that needs most
 };
 
 struct ScreenOutcome {

@@ -46,7 +46,7 @@ TEST(Screen, NoSimulationTakesLessThanItsBound) {
     Duration fastest(std::numeric_limits<int64_t>::max());
     size_t runs = 0;
     for (const ScreenEntry& entry : all.best) {
-      const auto* report = std::get_if<Report>(&entry.run.outcome);
+      const auto* report = std::get_if<Report>(&entry.outcome);
       if (report == nullptr) continue;
       // Sums of doubles are good to a few picoseconds.
       EXPECT_GE(report->iteration_time.seconds(), entry.bound.seconds() * (1 - 1e-9));
@@ -57,7 +57,7 @@ TEST(Screen, NoSimulationTakesLessThanItsBound) {
     // So what a screening proves about the plans that it pruned is true.
     const ScreenOutcome few = screen_all(machine, model, 10);
     ASSERT_TRUE(few.pruned_bound.has_value());
-    const Duration best = std::get<Report>(few.best.front().run.outcome).iteration_time;
+    const Duration best = std::get<Report>(few.best.front().outcome).iteration_time;
     EXPECT_EQ(few.proves_best(), best <= *few.pruned_bound);
     EXPECT_GE(best, fastest);
   }
@@ -71,7 +71,7 @@ TEST(Screen, ClosedFormsAreCloseToSimulations) {
   double sum = 0;
   size_t count = 0;
   for (const ScreenEntry& entry : screen_all(machine, model, 400).best) {
-    const auto* report = std::get_if<Report>(&entry.run.outcome);
+    const auto* report = std::get_if<Report>(&entry.outcome);
     if (report == nullptr || entry.plan.microbatches < 2 * entry.plan.pipeline_parallel) continue;
     const double ratio = entry.analytic.seconds() / report->iteration_time.seconds();
     EXPECT_GT(ratio, 0.7);

@@ -18,6 +18,7 @@ namespace soapbox::runner {
 namespace {
 
 constexpr int64_t kMostKept = 1000;
+constexpr int64_t kMostDegree = 1 << 20;
 
 std::vector<std::string> parts_of(std::string_view text) {
   std::vector<std::string> parts(1);
@@ -31,33 +32,38 @@ std::vector<std::string> parts_of(std::string_view text) {
   return parts;
 }
 
-Result<int64_t> number_in(std::string_view option, std::string_view word, int64_t lowest) {
+Result<int64_t> number_in(std::string_view option, std::string_view word, int64_t lowest,
+                          int64_t highest) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-  if (error != std::errc() || end != word.data() + word.size() || number < lowest) {
+  if (error != std::errc() || end != word.data() + word.size() || number < lowest ||
+      number > highest) {
     return usage_error(str_cat("screen: --", option, " '", word, "'; allowed: whole numbers from ",
-                               lowest, ", as 8, 1,2,4 or 1-8"));
+                               lowest, " to ", highest, ", as 8, 1,2,4 or 1-8"));
   }
   return number;
 }
 
-// "8", "1,2,4" or "1-8": those of `all` that are named; a number that is not one of them stays, and
-// no plan has it.
+// "8", "1,2,4" or "1-8": those of `all` that are named. A number that is not one of them is
+// refused, unless `all` is but a choice (`of` is empty).
 template <typename T>
-Status narrow(const Arguments& arguments, std::string_view option, int64_t lowest,
-              std::vector<T>& all) {
+Status narrow(const Arguments& arguments, std::string_view option, int64_t lowest, int64_t highest,
+              std::string_view of, std::vector<T>& all) {
   const std::optional<std::string> text = arguments.text(option);
   if (!text) return ok();
   std::vector<T> chosen;
   for (const std::string& part : parts_of(*text)) {
     const size_t dash = part.find('-');
-    const Result<int64_t> first = number_in(option, part.substr(0, dash), lowest);
+    const Result<int64_t> first = number_in(option, part.substr(0, dash), lowest, highest);
     if (!first) return first.error();
     if (dash == std::string::npos) {
+      if (!of.empty() && !std::binary_search(all.begin(), all.end(), *first)) {
+        return usage_error(str_cat("screen: --", option, " ", *first, "; allowed: ", of));
+      }
       chosen.push_back(static_cast<T>(*first));
       continue;
     }
-    const Result<int64_t> last = number_in(option, part.substr(dash + 1), *first);
+    const Result<int64_t> last = number_in(option, part.substr(dash + 1), *first, highest);
     if (!last) return last.error();
     for (const T value : all) {
       if (value >= *first && value <= *last) chosen.push_back(value);
@@ -99,9 +105,20 @@ Status narrow_switch(const Arguments& arguments, std::string_view option, std::v
   return ok();
 }
 
-// Every combination of the switches becomes a base of the plans.
+// Every combination of precisions and switches becomes a base of the plans.
 Status widen_bases(const Arguments& arguments, strategies::ScreenSpace& space) {
-  if (Status read = read_plan_figures(arguments, space.bases.front()); !read) return read;
+  std::vector<Precision> precisions = {space.bases.front().precision};
+  if (Status read = narrow_names(arguments, "precision", parse_precision, precisions); !read) {
+    return read;
+  }
+  const Result<double> imbalance = read_expert_imbalance(arguments);
+  if (!imbalance) return imbalance.error();
+  space.bases.clear();
+  for (const Precision& precision : precisions) {
+    ParallelPlan& base = space.bases.emplace_back();
+    base.precision = precision;
+    base.expert_imbalance = *imbalance;
+  }
   for (const PlanSwitch& each : plan_switches()) {
     std::vector<bool> values = {space.bases.front().*each.field};
     if (Status read = narrow_switch(arguments, each.name, values); !read) return read;
@@ -123,14 +140,19 @@ Result<strategies::ScreenSpace> read_space(const Arguments& arguments, const Tra
   if (!batch) return batch.error();
   strategies::ScreenSpace space =
       strategies::ScreenSpace::all(model, devices, batch->value_or(4 * devices));
+  const std::string of_devices = str_cat("divisors of the ", devices, " devices");
+  const std::string of_batch = str_cat("divisors of the ", space.global_batch, " samples");
+  const std::string of_experts = space.expert.size() > 1
+                                     ? str_cat("divisors of the ", space.expert.back(), " experts")
+                                     : std::string("1, as the model has no experts");
   const Status narrowed[] = {
-      narrow(arguments, "tp", 1, space.tensor),
-      narrow(arguments, "pp", 1, space.pipeline),
-      narrow(arguments, "vpp", 1, space.chunks),
-      narrow(arguments, "cp", 1, space.context),
-      narrow(arguments, "ep", 1, space.expert),
-      narrow(arguments, "zero", 0, space.zero),
-      narrow(arguments, "micro-batch", 1, space.microbatch),
+      narrow(arguments, "tp", 1, kMostDegree, of_devices, space.tensor),
+      narrow(arguments, "pp", 1, kMostDegree, of_devices, space.pipeline),
+      narrow(arguments, "vpp", 1, kMostDegree, "", space.chunks),
+      narrow(arguments, "cp", 1, kMostDegree, of_devices, space.context),
+      narrow(arguments, "ep", 1, kMostDegree, of_experts, space.expert),
+      narrow(arguments, "zero", 0, 3, "0, 1, 2, 3", space.zero),
+      narrow(arguments, "micro-batch", 1, kMostSamples, of_batch, space.microbatch),
       narrow_names(arguments, "schedule", parse_schedule, space.schedules),
       narrow_names(arguments, "recompute", parse_recompute, space.recompute),
       narrow_switch(arguments, "sequence-parallel", space.sequence_parallel),
@@ -139,18 +161,15 @@ Result<strategies::ScreenSpace> read_space(const Arguments& arguments, const Tra
   for (const Status& status : narrowed) {
     if (!status) return status.error();
   }
-  for (const int32_t zero : space.zero) {
-    if (zero > 3) return usage_error(str_cat("screen: --zero ", zero, "; allowed: 0, 1, 2, 3"));
-  }
   return space;
 }
 
-// One of the best, as a line.
-void add_row(results::Table& table, size_t rank, const strategies::ScreenEntry& entry) {
+// One of the best, as a line. The switches are columns where there is more than one base.
+void add_row(results::Table& table, size_t rank, const strategies::ScreenEntry& entry,
+             bool with_switches) {
   const ParallelPlan& plan = entry.plan;
   const LayerStrategy& s = plan.strategies.front();
-  const auto* report = std::get_if<Report>(&entry.run.outcome);
-  const MemoryUse& memory = entry.run.memory[fullest_stage(entry.run.memory)].peak;
+  const auto* report = std::get_if<Report>(&entry.outcome);
   results::Cell time, low, high, mfu, bubble;
   if (report != nullptr) {
     time = report->iteration_time.seconds();
@@ -159,58 +178,72 @@ void add_row(results::Table& table, size_t rank, const strategies::ScreenEntry& 
     mfu = report->mfu;
     bubble = report->bubble_fraction;
   }
-  table.add_row({rank,
-                 s.tensor_parallel,
-                 plan.pipeline_parallel,
-                 plan.chunks_per_stage,
-                 s.data_parallel,
-                 s.context_parallel,
-                 s.expert_parallel,
-                 plan.microbatch,
-                 plan.microbatches,
-                 to_string(plan.schedule),
-                 to_string(s.recompute),
-                 s.zero_stage,
-                 s.sequence_parallel,
-                 entry.analytic.seconds(),
-                 time,
-                 low,
-                 high,
-                 mfu,
-                 bubble,
-                 memory.total().count(),
-                 report != nullptr});
+  std::vector<results::Cell> row = {rank,
+                                    s.tensor_parallel,
+                                    plan.pipeline_parallel,
+                                    plan.chunks_per_stage,
+                                    s.data_parallel,
+                                    s.context_parallel,
+                                    s.expert_parallel,
+                                    plan.microbatch,
+                                    plan.microbatches,
+                                    to_string(plan.schedule),
+                                    to_string(s.recompute),
+                                    s.zero_stage,
+                                    s.sequence_parallel,
+                                    to_string(plan.precision.compute),
+                                    entry.analytic.seconds(),
+                                    time,
+                                    low,
+                                    high,
+                                    mfu,
+                                    bubble,
+                                    entry.memory.total().count(),
+                                    report != nullptr};
+  for (const PlanSwitch& each : plan_switches()) {
+    if (with_switches) row.emplace_back(plan.*each.field);
+  }
+  table.add_row(std::move(row));
 }
 
-results::Table best_table(const strategies::ScreenOutcome& outcome) {
-  results::Table table({{"rank"},
-                        {"tp"},
-                        {"pp"},
-                        {"vpp"},
-                        {"dp"},
-                        {"cp"},
-                        {"ep"},
-                        {"micro_batch"},
-                        {"microbatches"},
-                        {"schedule"},
-                        {"recompute"},
-                        {"zero"},
-                        {"sequence_parallel"},
-                        {"analytic_time_s"},
-                        {"iteration_time_s"},
-                        {"low_s"},
-                        {"high_s"},
-                        {"mfu"},
-                        {"bubble_fraction"},
-                        {"peak_memory_bytes"},
-                        {"feasible"}});
-  for (size_t i = 0; i < outcome.best.size(); ++i) add_row(table, i + 1, outcome.best[i]);
+results::Table best_table(const strategies::ScreenOutcome& outcome, bool with_switches) {
+  std::vector<results::Column> columns = {{"rank"},
+                                          {"tp"},
+                                          {"pp"},
+                                          {"vpp"},
+                                          {"dp"},
+                                          {"cp"},
+                                          {"ep"},
+                                          {"micro_batch"},
+                                          {"microbatches"},
+                                          {"schedule"},
+                                          {"recompute"},
+                                          {"zero"},
+                                          {"sequence_parallel"},
+                                          {"precision"},
+                                          {"analytic_time_s"},
+                                          {"iteration_time_s"},
+                                          {"low_s"},
+                                          {"high_s"},
+                                          {"mfu"},
+                                          {"bubble_fraction"},
+                                          {"peak_memory_bytes"},
+                                          {"feasible"}};
+  for (const PlanSwitch& each : plan_switches()) {
+    std::string name(each.name);
+    std::replace(name.begin(), name.end(), '-', '_');
+    if (with_switches) columns.push_back({std::move(name)});
+  }
+  results::Table table(std::move(columns));
+  for (size_t i = 0; i < outcome.best.size(); ++i) {
+    add_row(table, i + 1, outcome.best[i], with_switches);
+  }
   return table;
 }
 
 std::string render(const ParallelProblem& problem, const strategies::ScreenOutcome& outcome,
-                   int64_t global_batch, results::Format format) {
-  const results::Table best = best_table(outcome);
+                   const strategies::ScreenSpace& space, results::Format format) {
+  const results::Table best = best_table(outcome, space.bases.size() > 1);
   if (format == results::Format::kCsv || format == results::Format::kJsonl) {
     return results::render(best, format);
   }
@@ -218,7 +251,7 @@ std::string render(const ParallelProblem& problem, const strategies::ScreenOutco
   record.add("model", problem.model.name);
   record.add("cluster", problem.cluster.name());
   record.add("devices", problem.cluster.device_count());
-  record.add("global_batch", global_batch);
+  record.add("global_batch", space.global_batch);
   record.add("seq_len", problem.model.seq_len);
   record.add("configurations", outcome.configurations);
   record.add("feasible", outcome.feasible);
@@ -257,11 +290,17 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
         write_file(*out, parallel_plan_to_json(plan_header(problem), outcome.best.front().plan));
     if (!written) return written.error();
   }
-  CommandResult result{render(problem, outcome, space->global_batch, *format)};
+  CommandResult result{render(problem, outcome, *space, *format)};
   if (outcome.interrupted) {
     result.exit_code = ExitCode::kInterrupted;
   } else if (outcome.configurations == 0) {
-    return usage_error("screen: no plan has these degrees on this model and so many devices");
+    return usage_error(
+        str_cat("screen: no plan has these degrees; allowed: --tp x --cp x --pp that divides the ",
+                problem.cluster.device_count(),
+                " devices, --tp that divides the heads, --micro-batch x "
+                "data ranks that divides the ",
+                space->global_batch, " samples, --pp x --vpp of at most ",
+                problem.model.block_count(), " blocks"));
   } else if (outcome.best.empty()) {
     console.say("infeasible: none of the plans fits in memory");
     result.exit_code = ExitCode::kInfeasible;
@@ -286,7 +325,9 @@ CommandRow screen_command() {
   syntax.details =
       "Degrees, --micro-batch, --zero, --schedule, --recompute and --sequence-parallel take sets:\n"
       "8, 1,2,4 or 1-8. What is not given takes every value that the devices and the model allow.\n"
-      "--flash-attention and the overlaps may be on,off: every combination is a plan then.\n"
+      "--precision (bf16,fp8), --flash-attention and the overlaps (on,off) take sets too, and "
+      "where\n"
+      "not given are what simulate takes.\n"
       "A plan whose lower bound is not below the K-th best time is pruned; nothing_better_pruned "
       "says\n"
       "whether that bound proves that none of these is faster than the best one when simulated.";

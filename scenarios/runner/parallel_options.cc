@@ -97,14 +97,10 @@ Status read_schedule(const Arguments& arguments, ParallelPlan& plan) {
 
 }  // namespace
 
-Status read_plan_figures(const Arguments& arguments, ParallelPlan& plan) {
-  const Result<Precision> precision = named(arguments, "precision", "bf16", parse_precision);
-  if (!precision) return precision.error();
-  plan.precision = *precision;
+Result<double> read_expert_imbalance(const Arguments& arguments) {
   const auto imbalance = arguments.number("expert-imbalance", 1, 1e6);
   if (!imbalance) return imbalance.error();
-  plan.expert_imbalance = imbalance->value_or(1);
-  return ok();
+  return imbalance->value_or(1);
 }
 
 namespace {
@@ -187,7 +183,12 @@ Result<ParallelPlanChoice> read_parallel_plan(const Arguments& arguments,
   ParallelPlan& plan = choice.plan;
   if (Status read = read_strategy(arguments, recipe, devices, plan); !read) return read.error();
   if (Status read = read_schedule(arguments, plan); !read) return read.error();
-  if (Status read = read_plan_figures(arguments, plan); !read) return read.error();
+  const Result<Precision> precision = named(arguments, "precision", "bf16", parse_precision);
+  if (!precision) return precision.error();
+  plan.precision = *precision;
+  const Result<double> imbalance = read_expert_imbalance(arguments);
+  if (!imbalance) return imbalance.error();
+  plan.expert_imbalance = *imbalance;
   for (const PlanSwitch& each : plan_switches()) {
     const Result<bool> value = on_or_off(arguments, each.name, plan.*each.field);
     if (!value) return value.error();
@@ -196,11 +197,14 @@ Result<ParallelPlanChoice> read_parallel_plan(const Arguments& arguments,
   const Result<int64_t> batch = read_batch(arguments, plan);
   if (!batch) return batch.error();
   choice.global_batch = *batch;
-  if (plan.stage_count() <= model.block_count()) {
-    plan.chunk_begin = even_chunks(model, plan.stage_count());
+  const int64_t stages = int64_t{plan.pipeline_parallel} * plan.chunks_per_stage;
+  if (stages > model.block_count()) {
+    return usage_error(str_cat("--pp x --vpp is ", stages, "; allowed: at most the ",
+                               model.block_count(), " blocks of ", model.name));
   }
+  plan.chunk_begin = even_chunks(model, plan.stage_count());
   const Status fits = check_parallel_plan(model, plan, static_cast<size_t>(devices));
-  if (!fits) return usage_error(fits.error().message);
+  if (!fits) return usage_error(str_cat("--", fits.error().message));
   return choice;
 }
 

@@ -27,8 +27,8 @@ const ParallelRecipe* find_parallel_recipe(std::string_view name);
 // --tp, --pp and their relatives; and --seq-len and --global-batch, which are no part of a plan.
 std::vector<Option> parallel_options();
 
-// --precision and --expert-imbalance into the plan.
-Status read_plan_figures(const Arguments& arguments, ParallelPlan& plan);
+// --expert-imbalance.
+Result<double> read_expert_imbalance(const Arguments& arguments);
 
 // Options that are on or off, and where the plan has them: --flash-attention and the overlaps.
 struct PlanSwitch {
