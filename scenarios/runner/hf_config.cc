@@ -22,35 +22,60 @@ struct Reader {
   TransformerShape (*read)(Config&);
 };
 constexpr std::array kReaders = std::to_array<Reader>({
+    {"baichuan", hf::read_llama},
     {"bert", hf::read_bert},
     {"bloom", hf::read_bloom},
+    {"camembert", hf::read_bert},
+    {"chatglm", hf::read_chatglm},
+    {"cohere", hf::read_cohere},
+    {"cohere2", hf::read_cohere},
     {"deepseek_v2", hf::read_deepseek},
     {"deepseek_v3", hf::read_deepseek},
+    {"distilbert", hf::read_distilbert},
     {"falcon", hf::read_falcon},
     {"gemma", hf::read_gemma},
     {"gemma2", hf::read_gemma},
+    {"gemma3_text", hf::read_gemma3},
+    {"glm", hf::read_glm},
+    {"glm4", hf::read_glm},
+    {"glm4_moe", hf::read_glm_moe},
     {"gpt2", hf::read_gpt2},
+    {"gpt_bigcode", hf::read_gpt2},
+    {"gpt_neo", hf::read_gpt_neo},
     {"gpt_neox", hf::read_gpt_neox},
     {"gpt_oss", hf::read_gpt_oss},
     {"gptj", hf::read_gptj},
+    {"granite", hf::read_llama},
+    {"granitemoe", hf::read_mixtral},
+    {"internlm2", hf::read_llama},
     {"kimi_k2", hf::read_deepseek},
     {"llama", hf::read_llama},
+    {"llama4_text", hf::read_llama4},
+    {"minicpm", hf::read_minicpm},
     {"mistral", hf::read_llama},
     {"mixtral", hf::read_mixtral},
     {"mpt", hf::read_mpt},
+    {"mt5", hf::read_t5},
     {"nemotron", hf::read_nemotron},
+    {"olmo2", hf::read_olmo2},
+    {"olmo3", hf::read_olmo2},
+    {"olmoe", hf::read_olmoe},
     {"opt", hf::read_opt},
     {"phi", hf::read_phi},
     {"phi3", hf::read_llama},
+    {"qwen", hf::read_qwen1},
     {"qwen2", hf::read_qwen},
     {"qwen2_moe", hf::read_qwen_moe},
     {"qwen3", hf::read_qwen},
     {"qwen3_moe", hf::read_qwen_moe},
     {"roberta", hf::read_bert},
+    {"smollm3", hf::read_smollm3},
+    {"stablelm", hf::read_stablelm},
     {"starcoder2", hf::read_starcoder2},
     {"swin", hf::read_swin},
     {"t5", hf::read_t5},
     {"vit", hf::read_vit},
+    {"xlm-roberta", hf::read_bert},
 });
 static_assert(std::ranges::is_sorted(kReaders, {}, &Reader::model_type));
 
@@ -58,17 +83,24 @@ static_assert(std::ranges::is_sorted(kReaders, {}, &Reader::model_type));
 // function an activation is. Not worth a note.
 constexpr std::array kIrrelevant = std::to_array<std::string_view>({
     "_attn_implementation",
+    "_attn_implementation_autoset",
     "_commit_hash",
     "_name_or_path",
     "activation_function",
     "activation_dropout",
     "architectures",
     "attention_dropout",
+    "attention_multiplier",
+    "attention_softmax_in_fp32",
+    "attn_implementation",
     "attn_logit_softcapping",
     "attn_pdrop",
     "auto_map",
     "aux_loss_alpha",
     "bos_token_id",
+    "cache_implementation",
+    "clip_qkv",
+    "dim_model_base",
     "classifier_dropout",
     "decoder_start_token_id",
     "drop_path_rate",
@@ -76,12 +108,14 @@ constexpr std::array kIrrelevant = std::to_array<std::string_view>({
     "dtype",
     "embd_pdrop",
     "embedding_dropout",
+    "embedding_multiplier",
     "emb_pdrop",
     "eos_token_id",
     "experts_per_token",
     "encoder_stride",
     "ep_size",
     "final_logit_softcapping",
+    "for_llm_compressor",
     "hidden_act",
     "hidden_activation",
     "hidden_dropout_prob",
@@ -97,11 +131,15 @@ constexpr std::array kIrrelevant = std::to_array<std::string_view>({
     "layer_norm_epsilon",
     "layerdrop",
     "logit_scale",
+    "logits_scaling",
+    "max_length",
     "mlp_dropout",
     "model_max_length",
     "model_type",
     "n_group",
     "n_ctx",
+    "no_rope_layer_interval",
+    "no_rope_layers",
     "norm_eps",
     "norm_epsilon",
     "norm_topk_prob",
@@ -123,7 +161,13 @@ constexpr std::array kIrrelevant = std::to_array<std::string_view>({
     "rms_norm_eps",
     "rope_scaling",
     "rope_theta",
+    "residual_multiplier",
+    "rope_local_base_freq",
     "rope_parameters",
+    "rope_ratio",
+    "scale_depth",
+    "scale_emb",
+    "scale_attention_softmax_in_fp32",
     "rotary_emb_base",
     "rotary_pct",
     "routed_scaling_factor",
@@ -147,6 +191,7 @@ constexpr std::array kIrrelevant = std::to_array<std::string_view>({
     "transformers_version",
     "unk_token_id",
     "use_cache",
+    "use_pos_enc",
     "verbose",
 });
 
@@ -183,9 +228,18 @@ std::vector<std::string> hf_model_types() {
 Result<LoadedTransformer> hf_config_from_json(std::string_view text, const std::string& path) {
   Result<JsonObject> json = JsonObject::parse(text, path);
   if (!json) return json.error();
+  std::vector<std::string> notes;
+  if (json->size_of("text_config") > 0) {  // of a model that reads images or sound besides
+    notes.push_back(str_cat("of ", shown(json->text_or("model_type", "this model")),
+                            " its text_config alone is read: towers of images and sound are left "
+                            "out"));
+    Result<JsonObject> text_model = json->object("text_config");
+    if (!text_model) return text_model.error();
+    json = std::move(text_model);
+  }
   const Result<const Reader*> reader = find_reader(*json);
   if (!reader) return reader.error();
-  Config config{*std::move(json), std::string((*reader)->model_type), {}};
+  Config config{*std::move(json), std::string((*reader)->model_type), std::move(notes)};
   const TransformerShape shape = (*reader)->read(config);
   if (const Status status = config.json.status(); !status) return status.error();
   Result<Transformer> model =

@@ -25,7 +25,23 @@ TransformerShape read_bert(Config& config) {
   return shape;
 }
 
+TransformerShape read_distilbert(Config& config) {
+  JsonObject& json = config.json;
+  BertShape shape{.types = 0};
+  shape.layers = json.integer({"n_layers"}, kLayers);
+  shape.hidden = json.integer({"dim"}, kHidden);
+  shape.heads = json.integer({"n_heads"}, kHeads);
+  shape.ffn = json.integer({"hidden_dim"}, kFfn);
+  shape.vocab = json.integer({"vocab_size"}, kVocab);
+  shape.positions = json.integer_or({"max_position_embeddings"}, 512, kTokens);
+  shape.seq_len = shape.positions;
+  shape.dropout = json.number_or("dropout", 0.1, 0, 1);
+  check_heads(config, {.hidden = shape.hidden, .attention = {.heads = shape.heads}}, "n_heads");
+  return shape;
+}
+
 TransformerShape read_t5(Config& config) {
+  const bool mt5 = config.model_type == "mt5";  // gated and with a head of its own by default
   JsonObject& json = config.json;
   T5Shape shape;
   shape.encoder_layers = json.integer({"num_layers"}, kLayers);
@@ -36,8 +52,8 @@ TransformerShape read_t5(Config& config) {
   shape.ffn = json.integer({"d_ff"}, kFfn);
   shape.vocab = json.integer({"vocab_size"}, kVocab);
   shape.seq_len = json.integer_or({"n_positions"}, 512, kTokens);
-  shape.gated = json.text_or("feed_forward_proj", "relu").starts_with("gated");
-  shape.tied = json.flag_or("tie_word_embeddings", true);
+  shape.gated = json.text_or("feed_forward_proj", mt5 ? "gated-gelu" : "relu").starts_with("gated");
+  shape.tied = json.flag_or("tie_word_embeddings", !mt5);
   shape.position_buckets = json.integer_or({"relative_attention_num_buckets"}, 32, {0, 1 << 20});
   shape.dropout = json.number_or("dropout_rate", 0.1, 0, 1);
   return shape;

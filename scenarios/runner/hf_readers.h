@@ -43,24 +43,55 @@ struct Config {
 // do not divide the heads. `key` states the heads.
 void check_heads(Config& config, const GptShape& shape, std::string_view key);
 
+// What decoders state alike (hf_shapes.cc). `family` holds what goes without saying.
+GptShape decoder(Config& config, const GptShape& family);
+// Tokens of a sample, where nothing is stated `otherwise`, which is noted.
+void read_length(Config& config, GptShape& shape, int64_t otherwise);
+void read_kv_heads(Config& config, GptShape& shape);
+// A window over the keys, where it is in use.
+void read_window(Config& config, GptShape& shape, bool used);
+// A window that every `every`-th block ignores.
+void read_patterned_window(Config& config, GptShape& shape, int64_t otherwise, int64_t every);
+// Norms over the queries and keys of all heads.
+void add_head_norms(GptShape& shape);
+// Refuses more experts per token than there are.
+void check_experts(Config& config, const GptShape& shape);
+// What Llama and its relatives share; `tied`: the head's matrix where nothing is stated.
+GptShape llama_like(Config& config, bool tied);
+GptShape qwen(Config& config);
+
 // Each reads the sizes of one family; config.json keeps what is wrong.
 TransformerShape read_bert(Config& config);
 TransformerShape read_bloom(Config& config);
+TransformerShape read_chatglm(Config& config);
+TransformerShape read_cohere(Config& config);
 TransformerShape read_deepseek(Config& config);
+TransformerShape read_distilbert(Config& config);
 TransformerShape read_falcon(Config& config);
 TransformerShape read_gemma(Config& config);
+TransformerShape read_gemma3(Config& config);
+TransformerShape read_glm(Config& config);
+TransformerShape read_glm_moe(Config& config);
 TransformerShape read_gpt2(Config& config);
+TransformerShape read_gpt_neo(Config& config);
 TransformerShape read_gpt_neox(Config& config);
 TransformerShape read_gpt_oss(Config& config);
 TransformerShape read_gptj(Config& config);
 TransformerShape read_llama(Config& config);
+TransformerShape read_llama4(Config& config);
+TransformerShape read_minicpm(Config& config);
 TransformerShape read_mixtral(Config& config);
 TransformerShape read_mpt(Config& config);
 TransformerShape read_nemotron(Config& config);
+TransformerShape read_olmo2(Config& config);
+TransformerShape read_olmoe(Config& config);
 TransformerShape read_opt(Config& config);
 TransformerShape read_phi(Config& config);
 TransformerShape read_qwen(Config& config);
+TransformerShape read_qwen1(Config& config);
 TransformerShape read_qwen_moe(Config& config);
+TransformerShape read_smollm3(Config& config);
+TransformerShape read_stablelm(Config& config);
 TransformerShape read_starcoder2(Config& config);
 TransformerShape read_swin(Config& config);
 TransformerShape read_t5(Config& config);
