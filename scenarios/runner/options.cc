@@ -80,6 +80,7 @@ Result<Arguments> Arguments::parse(const Syntax& syntax, std::span<const std::st
   if (!options) return options.error();
   Arguments arguments;
   arguments.command_ = syntax.command;
+  arguments.options_ = syntax.options;
   for (const po::option& option : *options) {
     if (option.string_key == kPositional) {
       for (const std::string& word : option.value) {
@@ -124,7 +125,10 @@ std::string Arguments::text_or(std::string_view option, std::string_view fallbac
 Result<std::string> Arguments::required(std::string_view option) const {
   const auto found = values_.find(std::string(option));
   if (found == values_.end()) {
-    return usage_error(str_cat(command_, ": option --", option, " is required"));
+    const auto known = std::ranges::find(options_, option, &Option::name);
+    const std::string what =
+        known == options_.end() ? "" : str_cat(": ", known->value, ", ", known->help);
+    return usage_error(str_cat(command_, ": option --", option, " is required", what));
   }
   return found->second;
 }

@@ -49,6 +49,7 @@ class Arguments {
 
  private:
   std::string command_;
+  std::vector<Option> options_;  // that the command takes
   std::map<std::string, std::string> values_;
   std::vector<std::string> positional_;
 };

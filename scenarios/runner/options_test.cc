@@ -101,7 +101,8 @@ TEST(Options, NumbersAreReadStrictly) {
 }
 
 TEST(Options, ARequiredOptionThatIsAbsentIsNamed) {
-  EXPECT_THAT(parse({})->required("method").error().message, HasSubstr("--method is required"));
+  EXPECT_THAT(parse({})->required("method").error().message,
+              HasSubstr("option --method is required: NAME, "));
 }
 
 TEST(Options, HelpComesBeforeTheOtherChecks) {

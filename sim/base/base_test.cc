@@ -155,6 +155,9 @@ TEST(Str, NearestNameForgivesTyposOnly) {
   EXPECT_EQ(nearest_name("alexnt", models), "alexnet");
   EXPECT_EQ(nearest_name("inceptionv3", models), "inception_v3");
   EXPECT_EQ(nearest_name("transformer", models), "");
+  EXPECT_EQ(nearest_name("NMT", models), "nmt");
+  EXPECT_EQ(nearest_name("Inception", models), "inception_v3");  // its beginning
+  EXPECT_EQ(nearest_name("al", models), "");
   EXPECT_EQ(unknown_name("model", "alexnt", models),
             "unknown model 'alexnt'; did you mean 'alexnet'? known: alexnet, inception_v3, nmt");
 }

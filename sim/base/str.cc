@@ -56,13 +56,30 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
 }  // namespace
 
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates) {
+  constexpr size_t kShortestBeginning = 3;
+  const std::string wanted = lower_case(name);
   std::string best;
+  if (wanted.size() >= kShortestBeginning) {  // "A100" is "A100-SXM4-80GB" rather than "A10"
+    for (const std::string& candidate : candidates) {
+      if (!lower_case(candidate).starts_with(wanted)) continue;
+      if (best.empty() || candidate.size() < best.size()) best = candidate;
+    }
+    if (!best.empty()) return best;
+  }
   size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
-    const size_t distance = edit_distance(name, candidate);
+    const size_t distance = edit_distance(wanted, lower_case(candidate));
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

@@ -38,8 +38,8 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 // than 60 bytes is cut.
 std::string shown(std::string_view text);
 
-// The candidate with the smallest edit distance to `name`, or an empty string if none is near
-// (more than a third of the name's letters wrong).
+// The shortest candidate that begins with `name`, or else the one with the smallest edit distance,
+// whatever the case; empty if none is near (more than a third of the name's letters wrong).
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates);
 
 // "unknown model 'alexnt'; did you mean 'alexnet'? known: alexnet, ..." -- the project's one way to
