@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from markdown_table import print_table
+
 CLUSTERS = ["env_a", "env_b", "env_c", "env_d", "env_e"]
 MODELS = ["bert_huge", "t5_large", "vit_huge", "swin_huge", "llama_7b", "llama_13b"]
 COLUMNS = [("miqp", "own"), ("alpa", "own"), ("galvatron", "own"), ("miqp", "soapbox"),
@@ -37,14 +39,6 @@ def race(program):
 
 def cpu_s(row):
     return row["table_cpu_s"] + row["search_cpu_s"]
-
-
-def print_table(heads, rows):
-    print("|", " | ".join(heads), "|")
-    print("|---" * len(heads) + "|")
-    for row in rows:
-        print("|", " | ".join(row), "|")
-    print()
 
 
 def throughput(row):

@@ -10,6 +10,8 @@ import statistics
 import subprocess
 import sys
 
+from markdown_table import print_table
+
 COLUMNS = ["runs", "median", "90th", "bias", "worst", "in interval"]
 
 
@@ -38,13 +40,6 @@ def summary(rows):
     return [str(len(rows)), f"{statistics.median(sizes):.1f}",
             f"{quantile(sizes, 0.9):.1f}", f"{statistics.mean(errors):+.1f}",
             f"{max(errors, key=abs):+.1f}", f"{100 * sum(inside) / len(rows):.0f}"]
-
-
-def print_table(heads, rows):
-    print("|", " | ".join(heads), "|")
-    print("|---" * len(heads) + "|")
-    for row in rows:
-        print("|", " | ".join(row), "|")
 
 
 def of_group(rows, group):
@@ -86,7 +81,6 @@ def main():
         sys.exit(__doc__)
     rows = predictions(sys.argv[1])
     print_step_times(rows)
-    print()
     print_memory(rows)
 
 

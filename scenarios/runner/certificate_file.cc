@@ -110,7 +110,7 @@ class CertificateReader {
     }
     if (Status status = read_proofs(); !status) return status.error();
     const uint64_t digest = read_hex(json_, "digest");
-    if (Status status = finish(json_); !status) return status.error();
+    if (Status status = json_.strict_status(); !status) return status.error();
     if (digest != miqp::certificate_hash(certificate_)) {
       return bad_input("digest: the certificate was changed after it was written",
                        json_.where("digest"));
@@ -119,13 +119,6 @@ class CertificateReader {
   }
 
  private:
-  static Status finish(const JsonObject& json) {
-    if (Status status = json.status(); !status) return status;
-    const std::vector<std::string> unread = json.unread_keys();
-    if (unread.empty()) return ok();
-    return bad_input(str_cat("unknown key '", shown(unread[0]), "'"), json.where(unread[0]));
-  }
-
   void read_method() {
     const std::string method = json_.text_or("method", "");
     std::vector<std::string> names;
@@ -166,7 +159,7 @@ class CertificateReader {
       if (Status status = read_proof(*json, proof); !status) return status;
       certificate_.proofs.push_back(std::move(proof));
     }
-    return finish(*proofs);
+    return proofs->strict_status();
   }
 
   // An array of rows of `width` numbers.
@@ -196,7 +189,7 @@ class CertificateReader {
     for (const std::string& group : multipliers->unread_keys()) {
       proof.multipliers.push_back(multipliers->integers(group, kAny));
     }
-    if (Status status = finish(*multipliers); !status) return status;
+    if (Status status = multipliers->strict_status(); !status) return status;
     const std::vector<int64_t> intervals = rows(json, "intervals", 4);
     for (size_t i = 0; i < intervals.size(); i += 4) {
       const auto at = interval(json, "intervals", &intervals[i]);
@@ -214,7 +207,7 @@ class CertificateReader {
     for (size_t i = 0; i < leaves.size(); i += 3) {
       proof.leaves.push_back({leaves[i], leaves[i + 1], leaves[i + 2]});
     }
-    return finish(json);
+    return json.strict_status();
   }
 
   JsonObject json_;

@@ -10,7 +10,7 @@
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/record.h"
 #include "sim/base/str.h"
-#include "strategies/miqp/milp.h"
+#include "strategies/miqp/milp_backend.h"
 #include "strategies/miqp/program_text.h"
 #include "strategies/miqp/prove.h"
 #include "strategies/miqp/solve.h"
@@ -123,6 +123,19 @@ Status write_certificate(const std::string& path, const miqp::Instance& instance
                      : Status(certificate.error());
 }
 
+// Null: the default one.
+Result<const miqp::MilpBackend*> read_milp_backend(const Arguments& arguments,
+                                                   std::string_view solver) {
+  const std::optional<std::string> name = arguments.text("milp-backend");
+  if (!name) return nullptr;
+  if (solver == "brute") return usage_error("--milp-backend is for --solver exact and milp");
+  Result<const miqp::MilpBackend*> backend = miqp::find_milp_backend(*name);
+  if (!backend && backend.error().code == ErrorCode::kBadInput) {
+    return usage_error(backend.error().message);
+  }
+  return backend;
+}
+
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();
@@ -131,6 +144,8 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<const miqp::SolverRow*> solver =
       miqp::find_solver(arguments.text_or("solver", "exact"));
   if (!solver) return usage_error(solver.error().message);
+  const Result<const miqp::MilpBackend*> backend = read_milp_backend(arguments, (*solver)->name);
+  if (!backend) return backend.error();
   const std::string print = arguments.text_or("print", "solution");
   if (print != "solution" && print != "miqp") {
     return usage_error(str_cat("--print: '", shown(print), "'; allowed are miqp, solution"));
@@ -141,6 +156,7 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (print == "miqp") return CommandResult{miqp::program_text(*instance)};
   miqp::SolveOptions options;
   options.time_limit_s = *limit;
+  options.milp_backend = *backend;
   const Interrupt interrupt;
   options.stop = [&interrupt] { return interrupt.requested(); };
   const miqp::Solution solution = (*solver)->solve(*instance, options);
@@ -150,7 +166,9 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   }
   CommandResult result{render(*instance, solution, *format)};
   if (interrupt.requested()) {
-    console.say("soapbox: interrupted; this is the best plan so far, and a bound that holds");
+    console.say(str_cat("soapbox: interrupted; ",
+                        solution.plan ? "this is the best plan so far, and" : "no plan so far;",
+                        " a bound that holds"));
     result.exit_code = ExitCode::kInterrupted;
   } else if (solution.status == miqp::SolveStatus::kInfeasible) {
     console.say(str_cat("soapbox: infeasible: ", solution.reason));
@@ -167,16 +185,28 @@ std::string solver_names() {
   return join(names, "; ");
 }
 
+std::string backend_names() {
+  std::vector<std::string> names;
+  for (const miqp::MilpBackend& backend : miqp::milp_backend_table()) {
+    const bool is_here = backend.solve != nullptr;
+    const std::string_view remark = &backend == miqp::default_milp_backend() ? " (default)" : "";
+    names.push_back(str_cat(backend.name, is_here ? remark : " (not in this program)"));
+  }
+  return join(names, ", ");
+}
+
 }  // namespace
 
 CommandRow solve_command() {
   static const std::string kSolvers = str_cat(solver_names(), "; default exact");
+  static const std::string kBackends = str_cat("what solves linear programs: ", backend_names());
   return {"solve", "Solves one mixed integer quadratic program of UniAP, with proof.",
           Syntax{.command = "solve",
                  .positional = "INSTANCE.json",
                  .min_positional = 1,
                  .max_positional = 1,
                  .options = {{"solver", "NAME", kSolvers},
+                             {"milp-backend", "NAME", kBackends},
                              {"time-limit", "SECONDS",
                               "CPU time, after which the best plan and a bound that holds are "
                               "printed"},

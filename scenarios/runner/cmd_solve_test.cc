@@ -10,6 +10,8 @@
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/instance_file.h"
 #include "scenarios/runner/test_program.h"
+#include "sim/base/rng.h"
+#include "strategies/miqp/milp_backend.h"
 
 namespace soapbox::runner {
 namespace {
@@ -148,6 +150,77 @@ TEST(SolveCommand, WritesTheLinearModel) {
   EXPECT_THAT(text_of("model.lp"), HasSubstr("Minimize"));
   EXPECT_THAT(text_of("model.lp"), HasSubstr("+ 0.3 y_0_0_0"));
   EXPECT_THAT(text_of("model.mps"), HasSubstr("ENDATA"));
+}
+
+// A chain on which general solvers spend minutes, and brute force years.
+json many_layers() {
+  Rng rng(1);
+  const size_t layers = 26;
+  const size_t strategies = 8;
+  json in = {{"layers", layers},
+             {"strategies", strategies},
+             {"stages", 4},
+             {"microbatches", 16},
+             {"edges", json::array()},
+             {"compute", json::array()},
+             {"memory", json::array()},
+             {"memory_limit", {12, 12, 12, 12}},
+             {"reshard", json::array()},
+             {"reshard_cross", json::array()},
+             {"memory_model", "gpipe"}};
+  for (size_t u = 0; u < layers; ++u) {
+    json compute;
+    json memory;
+    for (size_t k = 0; k < strategies; ++k) {
+      const auto slower = static_cast<double>(k);
+      compute.push_back((1 + rng.uniform()) * (1 + 0.3 * slower));
+      memory.push_back((1 + rng.uniform()) / (1 + 0.5 * slower));
+    }
+    in["compute"].push_back(compute);
+    in["memory"].push_back(memory);
+    if (u == 0) continue;
+    in["edges"].push_back({u - 1, u});
+    json row(strategies, 0.3);
+    in["reshard"].push_back(json(strategies, row));
+    in["reshard_cross"].push_back(json(strategies, row));
+  }
+  return in;
+}
+
+TEST(SolveCommand, CtrlCGivesABoundThatHolds) {
+  const ProgramFolder folder;
+  const double optimum = json::parse(solve(folder, many_layers()).output).at("objective");
+  for (const std::string solver : {"milp", "brute"}) {
+    if (solver == "milp" && miqp::default_milp_backend() == nullptr) continue;
+    const Ran ran = folder.run_and_interrupt(
+        {"solve", folder.path("in.json"), "--format", "json", "--solver", solver});
+    EXPECT_EQ(ran.exit_code, 130) << solver << ran.messages;
+    EXPECT_THAT(ran.messages, HasSubstr("interrupted"));
+    const json row = json::parse(ran.output);
+    EXPECT_EQ(row.at("status"), "limit");
+    EXPECT_LE(row.at("bound").get<double>(), optimum * (1 + 1e-9));
+    if (row.at("objective").is_null()) continue;
+    EXPECT_GE(row.at("objective").get<double>(), optimum * (1 - 1e-9));
+  }
+}
+
+TEST(SolveCommand, AsksTheMilpBackendThatIsNamed) {
+  const ProgramFolder folder;
+  for (const miqp::MilpBackend& backend : miqp::milp_backend_table()) {
+    const Ran ran = solve(folder, two_layers(2, 4),
+                          {"--solver", "milp", "--milp-backend", std::string(backend.name)});
+    if (backend.solve == nullptr) {
+      EXPECT_EQ(ran.exit_code, static_cast<int>(ExitCode::kTryAgain));
+      EXPECT_THAT(ran.messages, HasSubstr("built without"));
+    } else {
+      EXPECT_NEAR(json::parse(ran.output).at("objective"), 1.7, 1e-9) << ran.messages;
+    }
+  }
+  const Ran unknown = solve(folder, two_layers(2, 4), {"--milp-backend", "hihgs"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.messages, HasSubstr("did you mean 'highs'"));
+  EXPECT_EQ(
+      solve(folder, two_layers(2, 4), {"--solver", "brute", "--milp-backend", "cbc"}).exit_code, 2);
 }
 
 TEST(SolveCommand, RefusesWrongUsage) {

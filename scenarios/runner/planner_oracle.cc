@@ -96,14 +96,18 @@ double OracleReport::grid_spread() const {
 OracleReport planner_oracle(const ParallelProblem& problem, const uniap::LayerCosts& layers,
                             const uniap::TransformerCostsOptions& costs,
                             const uniap::TableOptions& tables, int64_t global_batch,
-                            const uniap::UnifiedOutcome& chosen, const OracleSpec& spec) {
+                            const uniap::UnifiedOutcome& chosen, const OracleSpec& spec,
+                            const std::function<bool()>& stop) {
   uniap::Candidates candidates(layers, tables, global_batch);
   candidates.add_grid();
   Rng rng(spec.seed);
-  candidates.add_samples(spec.samples, rng);
+  candidates.add_samples(spec.samples, rng, stop);
   if (chosen.best) candidates.add_neighbours(chosen.best->tables, chosen.best->assignment);
   Oracle oracle(problem, costs, tables, global_batch);
-  for (const uniap::Candidate& candidate : candidates.plans()) oracle.add(candidate);
+  for (const uniap::Candidate& candidate : candidates.plans()) {
+    if (stop && stop()) break;
+    oracle.add(candidate);
+  }
   return oracle.finish();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -21,7 +22,7 @@ struct OracleSpec {
 };
 
 // `layers` price the candidates, which are those of strategies/uniap/candidates.h. Every one is
-// simulated, whether or not the tables say that it fits.
+// simulated, whether or not the tables say that it fits; those before `stop` says so, if it does.
 struct OracleReport {
   size_t grid = 0;         // plans made by hand
   size_t grid_tables = 0;  // of them, those that fit by the tables
@@ -46,8 +47,8 @@ OracleReport planner_oracle(const ParallelProblem& problem,
                             const strategies::uniap::LayerCosts& layers,
                             const strategies::uniap::TransformerCostsOptions& costs,
                             const strategies::uniap::TableOptions& tables, int64_t global_batch,
-                            const strategies::uniap::UnifiedOutcome& chosen,
-                            const OracleSpec& spec);
+                            const strategies::uniap::UnifiedOutcome& chosen, const OracleSpec& spec,
+                            const std::function<bool()>& stop = {});
 
 // Fields "oracle_*" and "grid_*"; `chosen_s` is the simulated time of the planner's plan.
 void add_oracle(Record& record, const OracleReport& report, std::optional<double> chosen_s);

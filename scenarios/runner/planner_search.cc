@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/runner/galvatron_files.h"
+#include "scenarios/runner/interrupt.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/planner_run.h"
 #include "scenarios/runner/problem.h"
@@ -375,20 +376,23 @@ uniap::OwnAnswer search_plan(const PlannerSearchSpec& spec, const uniap::Unified
 
 }  // namespace
 
-Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec) {
+Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec,
+                                            const std::function<bool()>& stop) {
   Result<std::unique_ptr<const PlannerProblem>> loaded = PlannerProblem::load(spec.problem);
   if (!loaded) return loaded.error();
-  return planner_search(spec, *std::move(loaded));
+  return planner_search(spec, *std::move(loaded), stop);
 }
 
 Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec,
-                                            std::shared_ptr<const PlannerProblem> loaded) {
+                                            std::shared_ptr<const PlannerProblem> loaded,
+                                            const std::function<bool()>& stop) {
   const Result<const uniap::PlannerRow*> planner = uniap::find_planner(spec.method);
   if (!planner) return planner.error();
   if (const Status status = check_search(spec, loaded->cluster()); !status) return status.error();
   PlannerSearchOutcome outcome{std::move(loaded)};
   const ParallelProblem& problem = outcome.loaded->problem();
-  const uniap::UnifiedRequest request = request_of(spec, **planner, *outcome.loaded);
+  uniap::UnifiedRequest request = request_of(spec, **planner, *outcome.loaded);
+  request.stop = stop;
   if (spec.proof.check) {
     const auto checked = uniap::check_search(request, *spec.proof.check);
     if (!checked) return checked.error();
@@ -397,15 +401,19 @@ Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec,
   }
   uniap::OwnAnswer found = search_plan(spec, request, *outcome.loaded);
   outcome.unified = std::move(found.outcome);
-  if (spec.proof.make) {
+  outcome.interrupted = outcome.unified.interrupted;
+  if (spec.proof.make && !outcome.interrupted) {
     Result<SearchProof> proof = uniap::prove_search(request, outcome.unified);
-    if (!proof) return proof.error();
-    outcome.proof = *std::move(proof);
+    outcome.interrupted = !proof && proof.error().code == ErrorCode::kInterrupted;
+    if (!proof && !outcome.interrupted) return proof.error();
+    if (proof) outcome.proof = *std::move(proof);
   }
-  if (spec.oracle) {
+  if (spec.oracle && !outcome.interrupted) {
     outcome.oracle =
         planner_oracle(problem, outcome.loaded->layers(), spec.problem.costs, found.options,
-                       spec.global_batch, outcome.unified, *spec.oracle);
+                       spec.global_batch, outcome.unified, *spec.oracle, stop);
+    outcome.interrupted = stop && stop();
+    if (outcome.interrupted) outcome.oracle.reset();
   }
   if (!outcome.unified.best) return outcome;
   const uniap::UnifiedPlan& best = *outcome.unified.best;
@@ -425,12 +433,15 @@ Result<PlannerCommandResult> run_planner_search(const Arguments& arguments,
   const Result<PlannerSearchSpec> spec = read_planner_options(arguments);
   if (!spec) return spec.error();
   const auto start = std::chrono::steady_clock::now();
-  const Result<PlannerSearchOutcome> outcome = planner_search(*spec);
+  const Interrupt interrupt;
+  const Result<PlannerSearchOutcome> outcome =
+      planner_search(*spec, [&interrupt] { return interrupt.requested(); });
   if (!outcome) return outcome.error();
   if (outcome->checked) return PlannerCommandResult{{render(*outcome->checked, *format)}, {}};
   const double wall_s =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (const std::optional<std::string> path = arguments.text("certificate")) {
+  const std::optional<std::string> path = arguments.text("certificate");
+  if (path && !outcome->interrupted) {
     const Status written = write_file(*path, search_proof_to_json(outcome->proof));
     if (!written) return written.error();
   }
@@ -453,7 +464,15 @@ Result<PlannerCommandResult> run_planner_search(const Arguments& arguments,
   PlannerCommandResult command{{planner_record(*spec, *outcome, *format)},
                                planner_run_row(*spec, planner_run_key(*spec, *outcome->loaded),
                                                *outcome, wall_s, console.command_line)};
-  if (outcome->report() == nullptr) command.result.exit_code = ExitCode::kInfeasible;
+  if (outcome->interrupted) {
+    console.say(str_cat("soapbox: interrupted; ",
+                        outcome->plan ? "this is the best plan so far, and it is not stored"
+                                      : "there is no plan so far"));
+    command.result.exit_code = ExitCode::kInterrupted;
+    command.row.reset();
+  } else if (outcome->report() == nullptr) {
+    command.result.exit_code = ExitCode::kInfeasible;
+  }
   return command;
 }
 

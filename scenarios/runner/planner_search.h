@@ -2,6 +2,7 @@
 // the best pipeline and layer strategies.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,12 +53,16 @@ struct PlannerSearchOutcome {
   SearchProof proof = {};
   // Of a check: what it says; there is no search then.
   std::optional<strategies::uniap::SearchProofReport> checked = {};
+  bool interrupted = false;      // the best so far; neither proof nor oracle
   const Report* report() const;  // null where there is no plan or it does not run
 };
-Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec);
+// `stop` is asked now and then: true ends the search (Ctrl-C).
+Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec,
+                                            const std::function<bool()>& stop = {});
 // The same on a problem that is loaded.
 Result<PlannerSearchOutcome> planner_search(const PlannerSearchSpec& spec,
-                                            std::shared_ptr<const PlannerProblem> loaded);
+                                            std::shared_ptr<const PlannerProblem> loaded,
+                                            const std::function<bool()>& stop = {});
 // Everything of it as one row; JSON has the layers besides.
 std::string planner_record(const PlannerSearchSpec& spec, const PlannerSearchOutcome& outcome,
                            results::Format format);

@@ -211,6 +211,27 @@ planner = "megatron"
   EXPECT_EQ(with_oracle, 1u);
 }
 
+// Millions of plans to simulate, or tables of 24 + 24 layers on 1024 samples: Ctrl-C comes amid
+// them.
+TEST(PlannerSearch, CtrlCGivesTheBestPlanSoFarAndStoresNothing) {
+  const ProgramFolder folder;
+  const Ran oracle = folder.run_and_interrupt(
+      search("miqp", {"--oracle", "1000000", "--db", "x.db", "--out", "plan.json"}));
+  EXPECT_EQ(oracle.exit_code, 130) << oracle.messages;
+  EXPECT_THAT(oracle.messages, HasSubstr("best plan so far"));
+  const json row = json::parse(oracle.output);
+  EXPECT_GT(number(row, "iteration_time_s"), 0);
+  EXPECT_FALSE(row.contains("oracle_gap"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path("plan.json")));
+  const Ran rows = folder.run({"export", "runs", "--db", "x.db", "--format", "json"});
+  EXPECT_EQ(json::parse(rows.output), json::array());
+  const Ran alpa =
+      folder.run_and_interrupt({"search", "--method", "alpa", "--model", "t5_large", "--cluster",
+                                "env_d", "--global-batch", "1024", "--format", "json"});
+  EXPECT_EQ(alpa.exit_code, 130) << alpa.messages;
+  EXPECT_EQ(json::parse(alpa.output).at("proven"), false);
+}
+
 TEST(PlannerSearch, ASearchIsStoredToo) {
   const ProgramFolder folder;
   const std::string db = folder.path("one.db");

@@ -113,8 +113,9 @@ class Runner {
     const auto start = std::chrono::steady_clock::now();
     const Result<PlannerSearchSpec> spec = planner_spec(race_.experiment, entry.planned);
     SOAPBOX_CHECK(spec.has_value(), "checked when it was read");
-    const Result<PlannerSearchOutcome> outcome =
-        planner_search(*spec, race_.planner_problems[entry.planned.contest]);
+    const Result<PlannerSearchOutcome> outcome = planner_search(
+        *spec, race_.planner_problems[entry.planned.contest], [this] { return stopping(); });
+    if (outcome && outcome->interrupted) return;
     if (!outcome) {
       entry.row = failed_row(entry, outcome.error(), console_.command_line);
       return;

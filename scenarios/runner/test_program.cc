@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "sim/base/check.h"
+#include "sim/base/str.h"
 
 namespace soapbox::runner {
 namespace {
@@ -18,6 +20,17 @@ namespace {
 void redirect(const std::string& path, int descriptor) {
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (file < 0 || dup2(file, descriptor) < 0) _exit(126);
+}
+
+// Whether a process has a handler of its own for a signal, as Linux tells.
+bool catches(pid_t process, int signal) {
+  std::ifstream status(str_cat("/proc/", process, "/status"));
+  for (std::string name, value; status >> name; std::getline(status, value)) {
+    if (name != "SigCgt:") continue;
+    status >> value;
+    return (std::stoull(value, nullptr, 16) >> (signal - 1) & 1) != 0;
+  }
+  return false;
 }
 
 }  // namespace
@@ -71,18 +84,32 @@ Ran ProgramFolder::run_into(const std::vector<std::string>& words, const std::st
   return finish(start(words, file, std::nullopt));
 }
 
-Ran ProgramFolder::run_and_interrupt(const std::vector<std::string>& words,
-                                     const std::string& marker) const {
-  const pid_t child = start(words, streams_.file("output"), std::nullopt);
-  const std::string messages = streams_.file("messages");
-  while (results::read_bytes(messages).find(marker) == std::string::npos) {
+Ran ProgramFolder::interrupt_when(pid_t child, const std::function<bool()>& ready) const {
+  while (!ready()) {
     siginfo_t ended = {};
     waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT);
-    if (ended.si_pid == child) break;  // without the marker
+    if (ended.si_pid == child) break;  // before it was ready
     usleep(5'000);
   }
   kill(child, SIGINT);
   return finish(child);
+}
+
+Ran ProgramFolder::run_and_interrupt(const std::vector<std::string>& words) const {
+  const pid_t child = start(words, streams_.file("output"), std::nullopt);
+  return interrupt_when(child, [child] {
+    if (!catches(child, SIGINT)) return false;
+    usleep(300'000);
+    return true;
+  });
+}
+
+Ran ProgramFolder::run_and_interrupt(const std::vector<std::string>& words,
+                                     const std::string& marker) const {
+  const pid_t child = start(words, streams_.file("output"), std::nullopt);
+  const std::string messages = streams_.file("messages");
+  return interrupt_when(
+      child, [&] { return results::read_bytes(messages).find(marker) != std::string::npos; });
 }
 
 std::vector<std::string> ProgramFolder::names() const {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ class ProgramFolder {
   Ran run_with_file_limit(const std::vector<std::string>& words, size_t bytes) const;
   // The same with its result going to `file` ("/dev/full").
   Ran run_into(const std::vector<std::string>& words, const std::string& file) const;
+  // The same, interrupted by Ctrl-C soon after it is ready to hear it.
+  Ran run_and_interrupt(const std::vector<std::string>& words) const;
   // The same, interrupted by Ctrl-C as soon as `marker` appears in its messages.
   Ran run_and_interrupt(const std::vector<std::string>& words, const std::string& marker) const;
   std::vector<std::string> names() const;  // of the files in the folder, sorted
@@ -36,6 +39,7 @@ class ProgramFolder {
   pid_t start(const std::vector<std::string>& words, const std::string& output,
               std::optional<size_t> file_limit) const;
   Ran finish(pid_t child) const;
+  Ran interrupt_when(pid_t child, const std::function<bool()>& ready) const;
   results::ScratchDirectory folder_;
   results::ScratchDirectory streams_;
 };

@@ -140,6 +140,15 @@ struct JsonObject::Document {
     const auto found = std::ranges::find(members, key, &Member::key);
     return found == members.end() ? nullptr : &*found;
   }
+  Status distinct_keys() const {
+    std::set<std::string_view> keys;
+    for (const Member& one : members) {
+      if (keys.insert(one.key).second) continue;
+      return bad_input(str_cat("key '", shown(one.key), "' is given twice"),
+                       {file, one.place.line, one.place.column});
+    }
+    return ok();
+  }
   // What the object whose text begins at offset `from`, at `place`, is made of.
   std::unique_ptr<Document> inner(const Json& value, size_t from, const Place& place) const {
     auto document = std::make_unique<Document>();
@@ -182,12 +191,7 @@ Result<JsonObject> JsonObject::parse(std::string_view text, const std::string& f
   }
   if (!document->json.is_object()) return refuse(0, "expected a JSON object");
   document->members = members_of(document->text, {});
-  std::set<std::string> keys;
-  for (const Member& member : document->members) {
-    if (keys.insert(member.key).second) continue;
-    return bad_input(str_cat("key '", shown(member.key), "' is given twice"),
-                     {file, member.place.line, member.place.column});
-  }
+  if (Status status = document->distinct_keys(); !status) return status.error();
   return JsonObject(std::move(document));
 }
 
@@ -253,12 +257,7 @@ Status JsonObject::status() const {
 
 Status JsonObject::strict_status() const {
   if (document_->error) return *document_->error;
-  std::set<std::string_view> keys;
-  for (const Member& member : document_->members) {
-    if (keys.insert(member.key).second) continue;
-    return bad_input(str_cat("key '", shown(member.key), "' is given twice"),
-                     {document_->file, member.place.line, member.place.column});
-  }
+  if (Status status = document_->distinct_keys(); !status) return status;
   const std::vector<std::string> unread = unread_keys();
   if (unread.empty()) return ok();
   const std::vector<std::string> known(document_->asked.begin(), document_->asked.end());

@@ -63,8 +63,8 @@ ChainOutcome search_hub(const Instance& in, const Chain& chain, size_t hub,
 // Any graph. Where the layers have one order, the chain without the edges that
 // skip layers costs no more: its optimum is a bound, and its plan, with those
 // edges charged, a start.
-ChainOutcome search_general(const Instance& in, const Chain& chain, const Stopwatch& stopwatch,
-                            ChainIncumbent& best) {
+ChainOutcome search_general(const Instance& in, const SolveOptions& options, const Chain& chain,
+                            const Stopwatch& stopwatch, ChainIncumbent& best) {
   int64_t bound = 0;
   if (chain.is_path && !in.empty_stages && !chain.skips.empty()) {
     const StageCosts costs(in, chain);
@@ -100,9 +100,10 @@ ChainOutcome search_general(const Instance& in, const Chain& chain, const Stopwa
     outcome = search_frontier(in, chain, stopwatch.part(0.5), best);
     bound = std::max(bound, outcome.bound);
   }
-  if (bound < best.objective && has_milp_solver() && !stopwatch.expired()) {
-    const double limit_s = std::min(stopwatch.left_s(), kMilpLimit_s);
-    bound = std::max(bound, search_hybrid(in, chain, stopwatch, limit_s, best));
+  if (bound < best.objective && default_milp_backend() != nullptr && !stopwatch.expired()) {
+    SolveOptions milp = options;
+    milp.time_limit_s = std::min(stopwatch.left_s(), kMilpLimit_s);
+    bound = std::max(bound, search_hybrid(in, chain, stopwatch, milp, best));
   }
   outcome.bound = std::min(bound, best.objective);
   outcome.complete = outcome.bound >= best.objective;
@@ -136,7 +137,7 @@ Solution solve_exact(const Instance& in, const SolveOptions& options) {
     }
     solution = conclude(in, options, std::move(best), std::move(outcome));
   } else {
-    ChainOutcome outcome = search_general(in, chain, stopwatch, best);
+    ChainOutcome outcome = search_general(in, options, chain, stopwatch, best);
     solution = conclude(in, options, std::move(best), std::move(outcome));
   }
   solution.solver = "exact";

@@ -5,9 +5,9 @@
 namespace soapbox::miqp {
 namespace {
 
-// What Cbc's numbers are good to.
+// What a backend's numbers are good to.
 constexpr double kTolerance = 1e-6;
-// More and Cbc does not get through its first relaxation in time.
+// More and no backend gets through its first relaxation in time.
 constexpr size_t kMostPairs = 400000;
 
 int64_t least_compute(const Instance& in, size_t layer) {
@@ -72,16 +72,14 @@ MilpPruning prune_milp(const Instance& in, const Chain& chain, const Stopwatch& 
 }
 
 int64_t search_hybrid(const Instance& in, const Chain& chain, const Stopwatch& stopwatch,
-                      double time_limit_s, ChainIncumbent& best) {
+                      const SolveOptions& options, ChainIncumbent& best) {
   const MilpPruning pruning = prune_milp(in, chain, stopwatch, best.objective);
   if (count_pairs(in, pruning) > kMostPairs) return 0;
-  SolveOptions options;
-  options.time_limit_s = time_limit_s;
   const Solution solution = solve_milp_form(in, options, MilpForm::kFlow, pruning);
   if (solution.plan && solution.objective < best.objective) {
     best.take(*solution.plan, solution.objective, stopwatch);
   }
-  // No plan is left: the best one is the optimum, as far as Cbc can tell.
+  // No plan is left: the best one is the optimum, as far as the backend can tell.
   const int64_t bound = std::min(
       solution.status == SolveStatus::kInfeasible ? kNoObjective : solution.bound, best.objective);
   if (bound == kNoObjective) return 0;

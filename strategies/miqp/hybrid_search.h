@@ -14,7 +14,7 @@
 #pragma once
 
 #include "strategies/miqp/chain_search.h"
-#include "strategies/miqp/milp.h"
+#include "strategies/miqp/milp_backend.h"
 
 namespace soapbox::miqp {
 
@@ -23,8 +23,8 @@ MilpPruning prune_milp(const Instance& instance, const Chain& chain, const Stopw
                        int64_t best);
 
 // Improves `best` in place; gives a bound, 0 where the program is too large for
-// a general solver. At most `time_limit_s` of CPU time.
+// a general solver.
 int64_t search_hybrid(const Instance& instance, const Chain& chain, const Stopwatch& stopwatch,
-                      double time_limit_s, ChainIncumbent& best);
+                      const SolveOptions& options, ChainIncumbent& best);
 
 }  // namespace soapbox::miqp

@@ -287,8 +287,4 @@ std::optional<Assignment> read_choices(const Instance& in, const MilpModel& mode
   return plan;
 }
 
-Solution solve_milp(const Instance& instance, const SolveOptions& options) {
-  return solve_milp_form(instance, options, MilpForm::kFlow);
-}
-
 }  // namespace soapbox::miqp

@@ -73,13 +73,4 @@ std::string to_mps(const MilpModel& model);
 std::optional<Assignment> read_choices(const Instance& instance, const MilpModel& model,
                                        const double* values);
 
-// By Cbc, where the program was built with it. Its answer is rounded, its cost
-// computed anew in integers and compared with the claimed one; without that the
-// status is kLimit.
-Solution solve_milp(const Instance& instance, const SolveOptions& options = {});
-// With pruning, infeasible means that no plan is left.
-Solution solve_milp_form(const Instance& instance, const SolveOptions& options, MilpForm form,
-                         const MilpPruning& pruning = {});
-bool has_milp_solver();
-
 }  // namespace soapbox::miqp

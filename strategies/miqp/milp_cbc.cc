@@ -1,22 +1,24 @@
-// The mixed integer linear program solved by Cbc, through its C interface. The library comes with
-// fifteen others, whose loading would cost every command more than most of them take: it is opened
-// when it is first needed.
+// Cbc, through its C interface. The library comes with fifteen others, whose loading would cost
+// every command more than most of them take, and it cannot be stopped while it solves: it is opened
+// and runs in a process of its own. Where that is killed, what Cbc had found goes with it.
 #include <Cbc_C_Interface.h>
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <type_traits>
 
 #include "sim/base/str.h"
-#include "strategies/miqp/explain.h"
-#include "strategies/miqp/milp.h"
-#include "strategies/miqp/stopwatch.h"
+#include "strategies/miqp/child_process.h"
+#include "strategies/miqp/milp_backend.h"
 
 namespace soapbox::miqp {
 namespace {
+
+// Cbc looks at its clock now and then only; after this much more it is killed.
+constexpr double kGrace_s = 5;
 
 struct CbcLibrary {
   decltype(&::Cbc_deleteModel) deleteModel = nullptr;
@@ -104,96 +106,83 @@ void load(const CbcLibrary& library, Cbc_Model* cbc, const MilpModel& model) {
   }
 }
 
-// Takes Cbc's answer only as far as the integers confirm it.
-void confirm(const CbcLibrary& library, const Instance& in, const MilpModel& model, Cbc_Model* cbc,
-             Solution& solution) {
-  const bool claims_optimal = library.isProvenOptimal(cbc) != 0;
-  const double* const values = library.getColSolution(cbc);
-  const std::optional<Assignment> plan = values && library.numberSavedSolutions(cbc) > 0
-                                             ? read_choices(in, model, values)
-                                             : std::nullopt;
-  if (!plan) {
-    solution.reason = "Cbc gave no plan";
-    return;
-  }
-  const Result<Cost> cost = cost_of(in, *plan);
-  if (!cost) {
-    solution.reason = str_cat("Cbc's plan breaks a constraint: ", cost.error().message);
-    return;
-  }
-  solution.plan = plan;
-  solution.objective = cost->objective;
-  const double claimed = library.getObjValue(cbc) / model.time_scale;
-  const double bound = library.getBestPossibleObjValue(cbc) / model.time_scale;
-  const auto exact = static_cast<double>(cost->objective);
-  // Cbc's numbers are good to about 1e-6 of the objective.
-  const double tolerance = 1e-6 * std::max(exact, 1.0);
-  solution.bound = static_cast<int64_t>(std::max(0.0, std::min(bound, exact) - tolerance));
-  if (std::abs(claimed - exact) > tolerance) {
-    solution.reason = str_cat("Cbc claims ", claimed, " units, and its plan costs ", exact);
-  } else if (claims_optimal) {
-    solution.status = SolveStatus::kOptimal;
-    solution.bound = solution.objective;
-  }
-}
-
-}  // namespace
-
-bool has_milp_solver() {
-  return open_cbc().has_value();
-}
-
-Solution solve_milp_form(const Instance& in, const SolveOptions& options, MilpForm form,
-                         const MilpPruning& pruning) {
-  const Stopwatch stopwatch(options.time_limit_s);
-  // Costs of about 1 to 1e5, where Cbc's absolute tolerances are small.
-  int64_t largest = 1;
-  for (const int64_t time : in.compute) {
-    if (time != kNotAllowed) largest = std::max(largest, time);
-  }
-  const MilpModel model = build_milp(in, form, 1000.0 / static_cast<double>(largest), pruning);
-  const auto explain = [&] {
-    return pruning.alive.empty() ? explain_infeasible(in) : "nothing is left";
-  };
-  Solution solution;
-  solution.solver = "milp";
-  const bool empty_row = std::any_of(model.rows.begin(), model.rows.end(), [](const MilpRow& row) {
-    return row.terms.empty() && row.lower > 0;
-  });
-  if (empty_row) {
-    solution.status = SolveStatus::kInfeasible;
-    solution.bound = kNoObjective;
-    solution.reason = explain();
-    return solution;
-  }
-  const std::optional<CbcLibrary> opened = open_cbc();
-  if (!opened) {
-    solution.reason =
-        str_cat("cannot load ", SOAPBOX_CBC_LIBRARY, " (Debian package coinor-libcbc3)");
-    return solution;
-  }
-  const CbcLibrary& library = *opened;
+MilpAnswer solve(const CbcLibrary& library, const MilpModel& model, const MilpLimits& limits) {
   const std::unique_ptr<Cbc_Model, decltype(library.deleteModel)> cbc(library.newModel(),
                                                                       library.deleteModel);
   load(library, cbc.get(), model);
   library.setLogLevel(cbc.get(), 0);
   library.setAllowableGap(cbc.get(), 0);
   library.setAllowableFractionGap(cbc.get(), 0);
-  if (options.time_limit_s < 1e9) library.setMaximumSeconds(cbc.get(), options.time_limit_s);
-  if (pruning.cutoff != kNoObjective) {
-    library.setCutoff(cbc.get(), static_cast<double>(pruning.cutoff) * model.time_scale);
-  }
+  if (limits.time_s < 1e9) library.setMaximumSeconds(cbc.get(), limits.time_s);
+  library.setCutoff(cbc.get(), limits.cutoff);
   library.solve(cbc.get());
-  solution.nodes = static_cast<uint64_t>(std::max(library.getNodeCount(cbc.get()), 0));
+  MilpAnswer answer;
+  answer.nodes = static_cast<uint64_t>(std::max(library.getNodeCount(cbc.get()), 0));
+  answer.bound = library.getBestPossibleObjValue(cbc.get());
   if (library.isProvenInfeasible(cbc.get())) {
-    solution.status = SolveStatus::kInfeasible;
-    solution.bound = kNoObjective;
-    solution.reason = explain();
-  } else {
-    confirm(library, in, model, cbc.get(), solution);
+    answer.claim = MilpAnswer::Claim::kInfeasible;
+  } else if (library.isProvenOptimal(cbc.get())) {
+    answer.claim = MilpAnswer::Claim::kOptimal;
   }
-  solution.cpu_s = solution.search_cpu_s = stopwatch.elapsed_s();
-  return solution;
+  const double* const values = library.getColSolution(cbc.get());
+  if (values != nullptr && library.numberSavedSolutions(cbc.get()) > 0) {
+    answer.values.assign(values, values + model.columns.size());
+    answer.objective = library.getObjValue(cbc.get());
+  }
+  return answer;
+}
+
+// An answer as the bytes that a process sends, which is the same program.
+struct Wire {
+  MilpAnswer::Claim claim;
+  double objective;
+  double bound;
+  uint64_t nodes;
+};
+
+std::string to_bytes(const MilpAnswer& answer) {
+  const Wire head{answer.claim, answer.objective, answer.bound, answer.nodes};
+  std::string bytes(sizeof head + answer.values.size() * sizeof(double), '\0');
+  std::memcpy(bytes.data(), &head, sizeof head);
+  std::copy_n(reinterpret_cast<const char*>(answer.values.data()), bytes.size() - sizeof head,
+              bytes.begin() + sizeof head);
+  return bytes;
+}
+
+MilpAnswer from_bytes(const std::string& bytes) {
+  Wire head{};
+  std::memcpy(&head, bytes.data(), sizeof head);
+  MilpAnswer answer{.claim = head.claim,
+                    .values = std::vector<double>((bytes.size() - sizeof head) / sizeof(double)),
+                    .objective = head.objective,
+                    .bound = head.bound,
+                    .nodes = head.nodes,
+                    .reason = {}};
+  std::copy_n(bytes.begin() + sizeof head, bytes.size() - sizeof head,
+              reinterpret_cast<char*>(answer.values.data()));
+  return answer;
+}
+
+}  // namespace
+
+MilpAnswer solve_by_cbc(const MilpModel& model, const MilpLimits& limits) {
+  const ChildResult child = run_in_child(
+      [&] {
+        const std::optional<CbcLibrary> library = open_cbc();
+        return library ? to_bytes(solve(*library, model, limits)) : std::string();
+      },
+      limits.stop, limits.time_s + kGrace_s);
+  MilpAnswer answer;
+  if (!child.output) {
+    answer.reason = "Cbc was stopped before it gave a plan";
+  } else if (child.output->size() < sizeof(Wire)) {
+    answer.reason =
+        str_cat("cannot load ", SOAPBOX_CBC_LIBRARY, " (Debian package coinor-libcbc3)");
+  } else {
+    answer = from_bytes(*child.output);
+  }
+  answer.other_cpu_s = child.cpu_s;
+  return answer;
 }
 
 }  // namespace soapbox::miqp

@@ -1,5 +1,4 @@
-// The linear model against the exact solver, and its files against other
-// solvers.
+// The linear model's files against other solvers.
 #include "strategies/miqp/milp.h"
 
 #include <gtest/gtest.h>
@@ -12,50 +11,11 @@
 #include <sstream>
 
 #include "sim/base/str.h"
-#include "strategies/miqp/brute.h"
 #include "strategies/miqp/exact.h"
 #include "strategies/miqp/test_instances.h"
 
 namespace soapbox::miqp {
 namespace {
-
-Instance small_instance(uint64_t seed) {
-  Rng rng(seed, 21);
-  InstanceSpec spec;
-  spec.family = static_cast<Family>(seed % 4);
-  spec.layers = 2 + rng.below(3);
-  spec.strategies = 1 + rng.below(3);
-  spec.stages = 1 + rng.below(3);
-  spec.microbatches = seed % 2 == 0 ? 4 : 1;
-  spec.tightness = rng.uniform();
-  spec.forbidden = seed % 3 == 0;
-  spec.uneven = seed % 5 == 0;
-  Instance in = random_chain(spec, seed);
-  if (in.layers > 2 && seed % 2 == 0) add_edge(in, 0, static_cast<uint32_t>(in.layers - 1), rng);
-  if (seed % 4 == 0) in.long_edges = LongEdges::kPerHop;
-  if (seed % 7 == 0) in.empty_stages = true;
-  return in;
-}
-
-TEST(Milp, BothFormsEqualBruteForce) {
-  if (!has_milp_solver()) GTEST_SKIP() << "built without Cbc";
-  int optimal = 0;
-  for (uint64_t seed = 0; seed < rounds(40); ++seed) {
-    const Instance in = small_instance(seed);
-    const Solution brute = solve_brute(in);
-    for (const MilpForm form : {MilpForm::kFlow, MilpForm::kMcCormick}) {
-      const Solution milp = solve_milp_form(in, {}, form);
-      ASSERT_EQ(milp.status, brute.status) << "seed " << seed << ": " << milp.reason;
-      // Cbc's tolerance is not zero: what it calls optimal may be a millionth
-      // above.
-      const auto optimum = static_cast<double>(brute.objective);
-      EXPECT_NEAR(static_cast<double>(milp.objective), optimum, 1e-6 * optimum) << seed;
-      EXPECT_GE(milp.objective, brute.objective) << seed;
-    }
-    optimal += brute.plan ? 1 : 0;
-  }
-  EXPECT_GT(optimal, 20);
-}
 
 // Two layers on one stage, one strategy: every row can be written down by hand.
 Instance two_layers() {

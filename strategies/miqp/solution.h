@@ -12,6 +12,8 @@
 
 namespace soapbox::miqp {
 
+struct MilpBackend;  // milp_backend.h
+
 inline constexpr int64_t kNoObjective = std::numeric_limits<int64_t>::max();
 
 struct SolveOptions {
@@ -21,6 +23,8 @@ struct SolveOptions {
   int64_t cutoff = kNoObjective;
   // Asked now and then: true ends the search as the time limit does (Ctrl-C).
   std::function<bool()> stop = {};
+  // Where a linear program is solved; null: by default_milp_backend().
+  const MilpBackend* milp_backend = nullptr;
 };
 
 enum class SolveStatus {

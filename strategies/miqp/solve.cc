@@ -7,7 +7,7 @@
 #include "sim/base/str.h"
 #include "strategies/miqp/brute.h"
 #include "strategies/miqp/exact.h"
-#include "strategies/miqp/milp.h"
+#include "strategies/miqp/milp_backend.h"
 
 namespace soapbox::miqp {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 constexpr std::array kSolvers = {
     SolverRow{"brute", "every assignment: for instances of a few layers", solve_brute},
     SolverRow{"exact", "branch and bound over the bottleneck, with proof", solve_exact},
-    SolverRow{"milp", "linearised, by Cbc where the program was built with it", solve_milp},
+    SolverRow{"milp", "linearised, by a general solver", solve_milp},
 };
 
 }  // namespace

@@ -137,9 +137,9 @@ StageChoice LabelChain::best() const {
 
 // stages[u][v]: the choice for layers [u, u + v] on `stage`.
 std::vector<std::vector<StageChoice>> all_stages(const CostTables& tables, size_t stage,
-                                                 uint64_t& labels) {
+                                                 const PlanLimits& limits, uint64_t& labels) {
   std::vector<std::vector<StageChoice>> found(tables.layers);
-  for (size_t u = 0; u < tables.layers; ++u) {
+  for (size_t u = 0; u < tables.layers && !limits.stopped(); ++u) {
     LabelChain chain(tables, stage, u);
     for (size_t v = u; v < tables.layers && chain.extend(); ++v) found[u].push_back(chain.best());
     labels += chain.labels();
@@ -149,7 +149,7 @@ std::vector<std::vector<StageChoice>> all_stages(const CostTables& tables, size_
 
 class InterDp {
  public:
-  explicit InterDp(const CostTables& tables) : tables_(tables) {}
+  InterDp(const CostTables& tables, const PlanLimits& limits) : tables_(tables), limits_(limits) {}
   CellAnswer solve();
 
  private:
@@ -166,6 +166,7 @@ class InterDp {
   std::vector<double> candidates() const;
 
   const CostTables& tables_;
+  const PlanLimits& limits_;
   std::map<std::pair<int64_t, Bytes>, std::vector<std::vector<StageChoice>>> stages_;  // by kind
   std::vector<size_t> begin_;
 };
@@ -215,14 +216,14 @@ CellAnswer InterDp::solve() {
   answer.solver = "integer program and dynamic program";
   for (size_t i = 0; i < tables_.in_flight.size(); ++i) {
     if (stages_.contains(kind(i))) continue;
-    stages_[kind(i)] = all_stages(tables_, i, answer.labels);
+    stages_[kind(i)] = all_stages(tables_, i, limits_, answer.labels);
   }
   const double waits = static_cast<double>(tables_.microbatches - 1);
   double best_s = kNoCutoff;
   double last_tried = -kNoCutoff;
   constexpr double kStep_s = 1e-6;  // Alpa's: closer candidates are skipped
   for (const double t_max : candidates()) {
-    if (t_max * waits >= best_s) break;
+    if (t_max * waits >= best_s || limits_.stopped()) break;
     if (t_max - last_tried < kStep_s && best_s < kNoCutoff) continue;
     last_tried = t_max;
     const double total = least_sum(t_max) + waits * t_max;
@@ -238,19 +239,21 @@ CellAnswer InterDp::solve() {
     }
     answer.assignment = std::move(plan);
   }
-  if (!answer.assignment) answer.reason = "no cut into stages fits into memory";
+  if (!answer.assignment) {
+    answer.reason = limits_.stopped() ? "stopped" : "no cut into stages fits into memory";
+  }
   return answer;
 }
 
 }  // namespace
 
-CellAnswer plan_alpa(const CostTables& tables, double /*cutoff_s*/, double /*cpu_limit_s*/) {
+CellAnswer plan_alpa(const CostTables& tables, const PlanLimits& limits) {
   if (tables.layers < static_cast<size_t>(tables.stages)) {
     CellAnswer answer;
     answer.reason = "fewer layers than stages";
     return answer;
   }
-  return InterDp(tables).solve();
+  return InterDp(tables, limits).solve();
 }
 
 }  // namespace soapbox::strategies::uniap

@@ -92,10 +92,11 @@ void Candidates::add_grid() {
   }
 }
 
-void Candidates::add_samples(size_t count, Rng& rng) {
+void Candidates::add_samples(size_t count, Rng& rng, const std::function<bool()>& stop) {
   constexpr size_t kDrawsPerPlan = 50;
   size_t added = 0;
   for (size_t draw = 0; draw < count * kDrawsPerPlan && added < count; ++draw) {
+    if (stop && stop()) return;
     const int32_t stages = stages_[draw_index(stages_.size(), rng)];
     const int64_t microbatches = microbatches_[draw_index(microbatches_.size(), rng)];
     const CostTables& cell = tables(stages, microbatches);

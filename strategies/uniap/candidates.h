@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -39,8 +40,8 @@ class Candidates {
   Candidates(const LayerCosts& costs, const TableOptions& options, int64_t global_batch);
 
   void add_grid();
-  // Fewer where drawing finds no more new ones.
-  void add_samples(size_t count, Rng& rng);
+  // Fewer where drawing finds no more new ones, or when `stop` says so.
+  void add_samples(size_t count, Rng& rng, const std::function<bool()>& stop = {});
   void add_neighbours(const CostTables& tables, const Assignment& assignment);
 
   const std::vector<Candidate>& plans() const { return plans_; }

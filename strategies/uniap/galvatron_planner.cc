@@ -44,7 +44,7 @@ bool inner_layers_alike(const CostTables& tables) {
 
 }  // namespace
 
-CellAnswer plan_galvatron(const CostTables& tables, double /*cutoff_s*/, double /*cpu_limit_s*/) {
+CellAnswer plan_galvatron(const CostTables& tables, const PlanLimits& /*limits*/) {
   CellAnswer answer;
   answer.solver = "dynamic program";
   Assignment plan;

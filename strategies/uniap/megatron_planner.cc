@@ -4,7 +4,7 @@
 
 namespace soapbox::strategies::uniap {
 
-CellAnswer plan_megatron(const CostTables& tables, double /*cutoff_s*/, double /*cpu_limit_s*/) {
+CellAnswer plan_megatron(const CostTables& tables, const PlanLimits& /*limits*/) {
   CellAnswer answer;
   answer.solver = "grid";
   const std::vector<size_t> cut = even_cut(tables);

@@ -56,7 +56,7 @@ Result<miqp::Instance> to_instance(const CostTables& tables) {
   return miqp::quantise(real);
 }
 
-CellAnswer plan_miqp(const CostTables& tables, double cutoff_s, double cpu_limit_s) {
+CellAnswer plan_miqp(const CostTables& tables, const PlanLimits& limits) {
   CellAnswer answer;
   const Result<miqp::Instance> instance = to_instance(tables);
   if (!instance) {
@@ -64,10 +64,11 @@ CellAnswer plan_miqp(const CostTables& tables, double cutoff_s, double cpu_limit
     return answer;
   }
   miqp::SolveOptions options;
-  options.time_limit_s = cpu_limit_s;
+  options.time_limit_s = limits.cpu_s;
+  options.stop = limits.stop;
   const double unit_s = std::pow(10.0, instance->time_exponent);
-  if (cutoff_s / unit_s < static_cast<double>(miqp::kMostObjective)) {
-    options.cutoff = static_cast<int64_t>(std::ceil(cutoff_s / unit_s));
+  if (limits.cutoff_s / unit_s < static_cast<double>(miqp::kMostObjective)) {
+    options.cutoff = static_cast<int64_t>(std::ceil(limits.cutoff_s / unit_s));
   }
   const miqp::Solution solution = solver().solve(*instance, options);
   answer.solver = solution.solver;

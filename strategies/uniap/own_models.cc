@@ -140,6 +140,8 @@ UnifiedOutcome GalvatronSearch::run() {
   for (const int64_t microbatches : divisors(search_.global_batch)) {
     if (search_.microbatches && microbatches != *search_.microbatches) continue;
     try_microbatches(microbatches);
+    outcome_.interrupted = search_.stop && search_.stop();
+    if (outcome_.interrupted) break;
   }
   if (!outcome_.best) {
     outcome_.failure = Failure::kNoSolution;

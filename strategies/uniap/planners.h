@@ -2,6 +2,7 @@
 // under one cost model and one judge (cost_tables.h). Adding one: a function, its row here.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
@@ -27,13 +28,19 @@ struct CellAnswer {
   double proof_cpu_s = 0;  // spent after the assignment was found, where the planner tells
 };
 
+struct PlanLimits {
+  double cutoff_s = kNoCutoff;  // answers at or above it are of no use
+  double cpu_s = 60;
+  std::function<bool()> stop = {};  // asked now and then: true ends the planning (Ctrl-C)
+  bool stopped() const { return stop && stop(); }
+};
+
 struct PlannerRow {
   std::string_view name;
   std::string_view summary;
   // Whether it considers this many stages.
   bool (*considers)(int32_t stages, int32_t devices);
-  // Answers at or above `cutoff_s` are of no use.
-  CellAnswer (*plan)(const CostTables& tables, double cutoff_s, double cpu_limit_s);
+  CellAnswer (*plan)(const CostTables& tables, const PlanLimits& limits);
 };
 
 std::span<const PlannerRow> planner_table();  // sorted by name
@@ -41,13 +48,13 @@ Result<const PlannerRow*> find_planner(std::string_view name);
 bool is_planner(std::string_view name);
 
 // The exact optimum of Eq. 1-9 (strategies/miqp).
-CellAnswer plan_miqp(const CostTables& tables, double cutoff_s, double cpu_limit_s);
+CellAnswer plan_miqp(const CostTables& tables, const PlanLimits& limits);
 // Stages cut beforehand, then Galvatron's dynamic program in each.
-CellAnswer plan_galvatron(const CostTables& tables, double cutoff_s, double cpu_limit_s);
+CellAnswer plan_galvatron(const CostTables& tables, const PlanLimits& limits);
 // Least traffic within every possible stage, then the best cut (Alpa).
-CellAnswer plan_alpa(const CostTables& tables, double cutoff_s, double cpu_limit_s);
+CellAnswer plan_alpa(const CostTables& tables, const PlanLimits& limits);
 // One strategy for all layers, even stages, nothing sharded.
-CellAnswer plan_megatron(const CostTables& tables, double cutoff_s, double cpu_limit_s);
+CellAnswer plan_megatron(const CostTables& tables, const PlanLimits& limits);
 
 // Cuts with equal numbers of the inner layers: the first stage takes layer 0 and the last stage the
 // last layer besides; the last stages take the remainder.

@@ -41,7 +41,7 @@ TEST(Planners, TheExactOneFindsTheLeastOfAllAssignments) {
     for (uint64_t seed = 0; seed < 4; ++seed) {
       const CostTables tables = random_tables(spec, seed);
       const double best = least_of_all(tables);
-      const CellAnswer answer = plan_miqp(tables, kNoCutoff, 60);
+      const CellAnswer answer = plan_miqp(tables, {});
       EXPECT_TRUE(answer.proven);
       ASSERT_EQ(answer.assignment.has_value(), best < kNoCutoff) << "seed " << seed;
       (answer.assignment ? feasible : infeasible) += 1;
@@ -71,7 +71,7 @@ TEST(Planners, NoRivalBeatsTheExactOneAndEveryPlanFits) {
       const CostTables tables = random_tables(spec, seed);
       const double best = least_of_all(tables);
       for (const PlannerRow& row : planner_table()) {
-        const CellAnswer answer = row.plan(tables, kNoCutoff, 60);
+        const CellAnswer answer = row.plan(tables, {});
         if (!answer.assignment) {
           EXPECT_FALSE(answer.reason.empty() && best < kNoCutoff) << row.name;
           continue;
@@ -128,7 +128,7 @@ TEST(Planners, AlpaSolvesItsTwoLevelsExactly) {
       for (const size_t second : {1, 2, 3}) {
         best = std::min(best, alpa_by_definition(tables, {{0, second}, {0, 0, 0, 0}}));
       }
-      const CellAnswer answer = plan_alpa(tables, kNoCutoff, 60);
+      const CellAnswer answer = plan_alpa(tables, {});
       ASSERT_EQ(answer.assignment.has_value(), best < kNoCutoff);
       if (!answer.assignment) continue;
       EXPECT_NEAR(alpa_by_definition(tables, *answer.assignment), best, 1e-6 * 4 + 1e-9 * best);
@@ -140,7 +140,7 @@ TEST(Planners, GalvatronIsExactWithinStagesThatWereCutBeforehand) {
   for (uint64_t seed = 40; seed < 50; ++seed) {
     TableSpec spec{.layers = 6, .strategies = 3, .stages = 2, .tightness = 0.6, .alike = true};
     const CostTables tables = random_tables(spec, seed);
-    const CellAnswer answer = plan_galvatron(tables, kNoCutoff, 60);
+    const CellAnswer answer = plan_galvatron(tables, {});
     if (!answer.assignment) continue;
     EXPECT_THAT(answer.assignment->stage_begin, testing::ElementsAre(0, 3));
     std::vector<double> least(2, kNoCutoff);

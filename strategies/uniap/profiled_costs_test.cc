@@ -73,7 +73,7 @@ TEST(ProfiledCosts, EmbeddingAndHeadShareWhatIsProfiledTogether) {
 TEST(ProfiledCosts, PlannersPlanOnThem) {
   const ProfiledCosts costs = round_costs();
   const CostTables tables = build_tables(costs, {}, 2, 2, 8);
-  const CellAnswer answer = plan_miqp(tables, kNoCutoff, 60);
+  const CellAnswer answer = plan_miqp(tables, {});
   ASSERT_TRUE(answer.assignment);
   EXPECT_TRUE(answer.proven);
 }

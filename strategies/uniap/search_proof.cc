@@ -57,12 +57,17 @@ Result<miqp::Certificate> prove_cell(const CostTables& tables, const UnifiedOutc
   return miqp::prove(*instance, {}, static_cast<int64_t>(std::min(bound, most)));
 }
 
+Error interrupted() {
+  return {ErrorCode::kInterrupted, "interrupted", {}};
+}
+
 }  // namespace
 
 Result<std::vector<CellProof>> prove_search(const UnifiedRequest& request,
                                             const UnifiedOutcome& outcome) {
   std::vector<CellProof> proof;
   for (const CellSize& cell : cell_sizes(request)) {
+    if (request.stop && request.stop()) return interrupted();
     CellProof& added = proof.emplace_back(CellProof{cell.stages, cell.microbatches, {}});
     const CostTables tables = cell_tables(request, cell);
     if (shortage(tables)) continue;
@@ -85,6 +90,7 @@ Result<SearchProofReport> check_search(const UnifiedRequest& request,
         proof[i].microbatches != cells[i].microbatches) {
       return bad_input(str_cat("the proof has no certificate of ", name, " in its place"));
     }
+    if (request.stop && request.stop()) return interrupted();
     const CostTables tables =
         stopwatch.timed(report.table_cpu_s, [&] { return cell_tables(request, cells[i]); });
     if (!proof[i].certificate) {

@@ -63,7 +63,8 @@ void Search::explain(const CellAnswer& answer, Cell& cell) {
 
 void Search::plan_cell(CostTables tables, Cell& cell) {
   const double cutoff_s = outcome_.best ? outcome_.best->objective.total_s : kNoCutoff;
-  const CellAnswer answer = request_.planner.plan(tables, cutoff_s, request_.cpu_limit_s);
+  const CellAnswer answer = request_.planner.plan(
+      tables, {.cutoff_s = cutoff_s, .cpu_s = request_.cpu_limit_s, .stop = request_.stop});
   cell.bound_s = answer.bound_s;
   cell.proven = answer.proven;
   outcome_.labels += answer.labels;
@@ -111,6 +112,12 @@ void Search::finish() {
     const bool closed = cell.failure == Failure::kNoSolution || cell.failure == Failure::kCutOff;
     if (!closed) bound_s = std::min(bound_s, cell.bound_s);
   }
+  if (outcome_.interrupted) {
+    // Of the cells that were not tried nothing is known.
+    outcome_.proven = false;
+    bound_s = 0;
+    if (!outcome_.best) outcome_.infeasible_reason = "interrupted before there was a plan";
+  }
   outcome_.bound_s = bound_s == kNoCutoff ? 0 : bound_s;
   if (outcome_.cells.empty()) {
     outcome_.failure = Failure::kNoSolution;
@@ -119,7 +126,11 @@ void Search::finish() {
 }
 
 UnifiedOutcome Search::run() {
-  for (const CellSize& cell : cell_sizes(request_)) try_cell(cell.stages, cell.microbatches);
+  for (const CellSize& cell : cell_sizes(request_)) {
+    try_cell(cell.stages, cell.microbatches);
+    outcome_.interrupted = request_.stop && request_.stop();
+    if (outcome_.interrupted) break;
+  }
   finish();
   return std::move(outcome_);
 }

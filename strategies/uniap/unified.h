@@ -25,7 +25,8 @@ struct UnifiedRequest {
   TableOptions options;
   int64_t global_batch = 1;
   const PlannerRow& planner;
-  double cpu_limit_s = 60;  // of one cell, as the paper's solver has
+  double cpu_limit_s = 60;          // of one cell, as the paper's solver has
+  std::function<bool()> stop = {};  // asked now and then: true ends the search (Ctrl-C)
   // Fixed instead of tried, where given.
   std::optional<int32_t> stages = {};
   std::optional<int64_t> microbatches = {};
@@ -64,6 +65,7 @@ struct UnifiedOutcome {
   std::optional<UnifiedPlan> best;
   double bound_s = 0;  // no plan of any cell costs less; 0 where the planner proves nothing
   bool proven = false;
+  bool interrupted = false;  // stopped when asked: `best` is the best so far
   double gap() const;
   std::string solver;
   std::vector<Cell> cells;

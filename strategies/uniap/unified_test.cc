@@ -32,7 +32,7 @@ TEST(Unified, TheBestOfAllCellsIsProven) {
   for (const int64_t pp : {1, 2, 4}) {
     for (const int64_t c : divisors(8)) {
       const CostTables tables = build_tables(costs, {}, static_cast<int32_t>(pp), c, 8);
-      const CellAnswer answer = plan_miqp(tables, kNoCutoff, 60);
+      const CellAnswer answer = plan_miqp(tables, {});
       if (answer.assignment) {
         best_s = std::min(best_s, evaluate(tables, *answer.assignment)->total_s);
       }
@@ -53,6 +53,21 @@ TEST(Unified, NoRivalBeatsTheExactOne) {
       EXPECT_TRUE(rival.infeasible_reason.empty());
     }
   }
+}
+
+// One question in each cell: the second yes comes in the third.
+TEST(Unified, StopsWhenAskedWithTheBestSoFar) {
+  const RoundCosts costs(4, 4, mebibytes(400));
+  int asked = 0;
+  UnifiedRequest request{
+      .costs = costs, .options = {}, .global_batch = 8, .planner = **find_planner("megatron")};
+  request.stop = [&asked] { return ++asked > 2; };
+  const UnifiedOutcome outcome = unified_search(request);
+  EXPECT_TRUE(outcome.interrupted);
+  EXPECT_EQ(outcome.cells.size(), 3u);
+  EXPECT_TRUE(outcome.best);
+  EXPECT_FALSE(outcome.proven);
+  EXPECT_EQ(outcome.bound_s, 0);
 }
 
 TEST(Unified, SaysWhyNothingFits) {
