@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/base/str.h"
+#include "sim/model/float_types.h"
 
 namespace soapbox::calib {
 namespace {
@@ -65,12 +66,10 @@ void require(bool holds, std::string_view what) {
 }
 
 DataType read_type(const Json& json) {
-  constexpr size_t kTypes = static_cast<size_t>(DataType::kFp8) + 1;
   const std::string name = json.value("type", to_string(DataType::kFp32));
-  for (size_t i = 0; i < kTypes; ++i) {
-    if (name == to_string(static_cast<DataType>(i))) return static_cast<DataType>(i);
-  }
-  throw std::runtime_error(str_cat("unknown type '", shown(name), "'"));
+  const std::optional<DataType> type = find_float_type(name);
+  require(type.has_value(), str_cat("unknown type '", shown(name), "'"));
+  return *type;
 }
 
 std::variant<Piece, Stream> read_point(const Json& json) {

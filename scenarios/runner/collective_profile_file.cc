@@ -61,6 +61,18 @@ bool is_nvlink(const Fabric& fabric) {
   return fabric.near_type.starts_with("nvlink");
 }
 
+bool covers(const CollectiveProfile& profile, const std::string& hardware) {
+  return std::ranges::find(profile.hardware, hardware) != profile.hardware.end();
+}
+
+// Whether a profile may be of this hardware: its file names it. Reading the files of other devices
+// took longer than simulating a plan.
+Result<bool> mentions(const std::string& path, const std::string& hardware) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  return text->find(str_cat("\"", hardware, "\"")) != std::string::npos;
+}
+
 }  // namespace
 
 Result<CollectiveProfile> read_collective_profile(const std::string& path) {
@@ -96,18 +108,6 @@ Result<CollectiveProfile> read_collective_profile(const std::string& path) {
   return profile;
 }
 
-namespace {
-
-// Whether a profile may be of this hardware: its file names it. Reading the files of other devices
-// took longer than simulating a plan.
-Result<bool> mentions(const std::string& path, const std::string& hardware) {
-  const Result<std::string> text = read_text_file(path);
-  if (!text) return text.error();
-  return text->find(str_cat("\"", hardware, "\"")) != std::string::npos;
-}
-
-}  // namespace
-
 Result<std::optional<CollectiveProfile>> find_collective_profile(const ScenarioFolder& scenarios,
                                                                  const std::string& hardware) {
   std::optional<CollectiveProfile> found;
@@ -119,7 +119,7 @@ Result<std::optional<CollectiveProfile>> find_collective_profile(const ScenarioF
     if (!*mentioned) continue;
     Result<CollectiveProfile> profile = read_collective_profile(*path);
     if (!profile) return profile.error();
-    if (std::ranges::find(profile->hardware, hardware) == profile->hardware.end()) continue;
+    if (!covers(*profile, hardware)) continue;
     if (found) {
       return bad_input(str_cat("a second profile of hardware '", hardware, "'"), {*path, 0, 0});
     }
@@ -134,12 +134,9 @@ Result<GroupCosts> load_group_costs(const ScenarioFolder& scenarios, const Clust
   if (!nvlink) return GroupCosts::make(std::move(fabric), public_constants(nvlink));
   const auto profile = find_collective_profile(scenarios, cluster.hardware()[HardwareId(0)].name);
   if (!profile) return profile.error();
-  const auto covers = [&](const Hardware& hardware) {
-    const std::vector<std::string>& known = (*profile)->hardware;
-    return std::find(known.begin(), known.end(), hardware.name) != known.end();
-  };
+  const auto covered = [&](const Hardware& hardware) { return covers(**profile, hardware.name); };
   const auto& kinds = cluster.hardware();
-  if (!*profile || !std::all_of(kinds.begin(), kinds.end(), covers)) {
+  if (!*profile || !std::all_of(kinds.begin(), kinds.end(), covered)) {
     return GroupCosts::make(std::move(fabric), public_constants(nvlink));
   }
   return GroupCosts::make(std::move(fabric), **profile);

@@ -10,6 +10,7 @@
 #include "scenarios/runner/toml_file.h"
 #include "sim/base/str.h"
 #include "sim/cost/measured_table.h"
+#include "sim/model/float_types.h"
 
 namespace soapbox::runner {
 namespace {
@@ -34,16 +35,8 @@ ProductShape read_product(const TomlTable& table) {
 }
 
 DataType read_type(const TomlTable& file) {
-  constexpr size_t kTypes = static_cast<size_t>(DataType::kFp8) + 1;
-  std::vector<std::string> names;
-  for (size_t type = 0; type < kTypes; ++type) {
-    names.push_back(to_string(static_cast<DataType>(type)));
-  }
-  const std::string name = file.choice("type", names);
-  for (size_t type = 0; type < kTypes; ++type) {
-    if (names[type] == name) return static_cast<DataType>(type);
-  }
-  return DataType::kFp32;  // the file has failed
+  // Where the file has failed, any.
+  return find_float_type(file.choice("type", float_type_names())).value_or(DataType::kFp32);
 }
 
 // The generated file: everything of a shape except the launch.

@@ -10,30 +10,24 @@ namespace {
 
 constexpr double kWorkspace = kWorkspaces.as_double();
 
-// Of the states of one layer.
-struct States {
-  double parameters = 0;
-  double gradients = 0;
-  double optimizer = 0;
-  double gathered = 0;  // parameters and gradients of the whole layer, with zero 3
-};
-
-States states_of(const StageCosts& costs, size_t layer) {
+// Of one layer, on one of its ranks.
+StateBytes states_of(const StageCosts& costs, size_t layer) {
   const LayerStrategy& strategy = costs.plan.strategy(layer);
-  const Precision& precision = costs.plan.precision;
   const RankLayout layout = costs.layout(layer);
-  const double p = static_cast<double>(size_bytes(precision.parameters));
-  States states;
-  const auto add = [&](double count, int32_t shards) {
-    const StateBytes bytes = state_bytes(precision, strategy.zero_stage, count, shards);
-    states.parameters += bytes.parameters;
-    states.gradients += bytes.gradients;
-    states.optimizer += bytes.optimizer;
-    if (strategy.zero_stage == 3) states.gathered += count * (p + p);
+  const auto of = [&](int64_t count, int32_t shards) {
+    return state_bytes(costs.plan.precision, strategy.zero_stage, static_cast<double>(count),
+                       shards);
   };
-  add(static_cast<double>(costs.dense_parameters(layer)), layout.shard_count());
-  add(static_cast<double>(costs.work[layer].expert_parameters), layout.expert_replicas());
+  StateBytes states = of(costs.dense_parameters(layer), layout.shard_count());
+  states += of(costs.work[layer].expert_parameters, layout.expert_replicas());
   return states;
+}
+
+// Parameters and their gradients of the whole layer, where it is sharded.
+double gathered_bytes(const StageCosts& costs, size_t layer) {
+  if (costs.plan.strategy(layer).zero_stage != 3) return 0;
+  const int64_t count = costs.dense_parameters(layer) + costs.work[layer].expert_parameters;
+  return 2 * static_cast<double>(count * size_bytes(costs.plan.precision.parameters));
 }
 
 Bytes whole(double bytes) {
@@ -43,7 +37,7 @@ Bytes whole(double bytes) {
 StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_t stage,
                          const PipelineShape& shape) {
   StageMemory memory;
-  States total;
+  StateBytes total;
   double gathered = 0;
   std::vector<double> kept(static_cast<size_t>(shape.chunks_per_stage));
   std::vector<double> weight_kept(kept.size());
@@ -52,11 +46,8 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
     const int32_t position = shape.position(stage, chunk);
     const auto c = static_cast<size_t>(chunk);
     for (size_t l = costs.first_layer(position); l < costs.last_layer(position); ++l) {
-      const States states = states_of(costs, l);
-      total.parameters += states.parameters;
-      total.gradients += states.gradients;
-      total.optimizer += states.optimizer;
-      gathered = std::max(gathered, 2 * states.gathered);
+      total += states_of(costs, l);
+      gathered = std::max(gathered, 2 * gathered_bytes(costs, l));
       kept[c] += static_cast<double>(costs.work[l].kept_bytes);
       weight_kept[c] += static_cast<double>(costs.work[l].weight_kept_bytes);
       transient[c] = std::max(transient[c], static_cast<double>(costs.work[l].transient_bytes));
@@ -76,8 +67,7 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
     }
     if (pass.kind == PassKind::kBackward) held -= kept[c] - weight_kept[c];
     if (pass.kind == PassKind::kWeight) held -= weight_kept[c];
-    memory.after_pass.push_back(
-        whole(total.parameters + total.gradients + total.optimizer + gathered + kWorkspace + held));
+    memory.after_pass.push_back(whole(total.total() + gathered + kWorkspace + held));
   }
   memory.peak.parameters = whole(total.parameters);
   memory.peak.gradients = whole(total.gradients);

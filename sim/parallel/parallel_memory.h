@@ -33,6 +33,12 @@ struct StateBytes {
   double gradients = 0;
   double optimizer = 0;
   double total() const { return parameters + gradients + optimizer; }
+  StateBytes& operator+=(const StateBytes& other) {
+    parameters += other.parameters;
+    gradients += other.gradients;
+    optimizer += other.optimizer;
+    return *this;
+  }
 };
 StateBytes state_bytes(const Precision& precision, int32_t zero_stage, double count,
                        int32_t shards);
