@@ -55,12 +55,15 @@ struct ProductSource {
   Roles roles;
   std::vector<GemmTile> tiles;
   int64_t max_split;
+  int64_t least_side = 1;  // of m, n and k: smaller products are left out
 };
 
 std::vector<ProductSource> product_sources() {
   const std::vector<GemmTile> large = {
       {256, 128, 0.75}, {128, 128, 0.68}, {64, 128, 0.5}, {64, 64, 0.4}};
   const std::vector<GemmTile> squares = {{128, 128, 0.8}, {64, 64, 0.75}, {32, 32, 0.7}};
+  // Of our own random shapes, half are below what layers have, and take what launching takes.
+  constexpr int64_t kLayerSide = 64;
   using enum GemmFamily;
   return {
       {"P100-PCIe-16GB",
@@ -93,6 +96,8 @@ std::vector<ProductSource> product_sources() {
        Roles::kNone,
        {{128, 128, 0.8}},
        1},
+      {"H200-SXM-141GB", kFp32Linear, DataType::kFp32, Timing::kDevice, Roles::kEach, squares, 8,
+       kLayerSide},
       {"V100-SXM2-32GB", kTensorLinear, DataType::kFp16, Timing::kHost, Roles::kOneForBoth, large,
        8},
       {"V100-SXM2-32GB", kTensorBatched, DataType::kFp16, Timing::kHost, Roles::kOneForBoth, large,
@@ -100,7 +105,8 @@ std::vector<ProductSource> product_sources() {
       {"A100-SXM4-80GB", kTensorLinear, DataType::kFp16, Timing::kDevice, Roles::kNone, large, 8},
       {"A100-PCIe-80GB", kTensorLinear, DataType::kBf16, Timing::kLong, Roles::kEach, large, 8},
       {"H100-SXM5-80GB", kTensorLinear, DataType::kFp16, Timing::kDevice, Roles::kNone, large, 8},
-      {"H200-SXM-141GB", kTensorLinear, DataType::kBf16, Timing::kDevice, Roles::kEach, large, 8},
+      {"H200-SXM-141GB", kTensorLinear, DataType::kBf16, Timing::kDevice, Roles::kEach, large, 8,
+       kLayerSide},
       {"B200-SXM-180GB", kTensorLinear, DataType::kBf16, Timing::kLong, Roles::kEach, large, 8},
       {"B200-SXM-180GB", kTensorGrouped, DataType::kBf16, Timing::kHost, Roles::kEach, large, 1},
   };
@@ -164,8 +170,12 @@ using Fits = std::map<std::string, DeviceFits>;
 
 Status fit_all_products(const std::string& folder, Fits& fits, KernelFits& result) {
   for (const ProductSource& source : product_sources()) {
-    const auto samples = read_products(folder, source.device, source.family, source.type);
+    auto samples = read_products(folder, source.device, source.family, source.type);
     if (!samples) return samples.error();
+    std::erase_if(*samples, [&](const ProductSample& sample) {
+      const Gemm& gemm = sample.kernels.front().gemm;
+      return std::min({gemm.m, gemm.n, gemm.k}) < source.least_side;
+    });
     FittedProducts fitted =
         fit_products(*samples, source.family, device_named(source.device), start_of(source));
     result.lines.push_back(
@@ -225,6 +235,7 @@ Status fit_all_passes(const std::string& folder, Fits& fits, KernelFits& result)
 struct ProfileSource {
   const char* hardware;
   const char* fp32;
+  const char* fp32_batched;
   const char* tensor;
   const char* batched;  // null: as a single product
   const char* grouped;  // null: as a single product
@@ -244,23 +255,23 @@ constexpr const char* kH200 = "H200-SXM-141GB";
 constexpr const char* kB200 = "B200-SXM-180GB";
 
 constexpr ProfileSource kProfileSources[] = {
-    {"P100-PCIe-16GB", kP100, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
-    {"P100-SXM2-16GB", kP100, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
-    {"V100-PCIe-16GB", kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
-    {"V100-PCIe-32GB", kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
-    {"V100-SXM2-16GB", kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
-    {"V100-SXM2-32GB", kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
-    {"A100-PCIe-40GB", kA100, kA100Pcie80, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"A100-PCIe-80GB", kA100, kA100Pcie80, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"A100-SXM4-40GB", kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"A100-SXM4-80GB", kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"A800-SXM4-80GB", kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
-    {"H100-PCIe-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
-    {"H100-SXM5-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
-    {"H800-SXM5-80GB", kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
-    {"H200-SXM-141GB", kA100, kH200, nullptr, nullptr, nullptr, kA100, kH100},
-    {"B200-SXM-180GB", kA100, kB200, nullptr, kB200, kB200, kB200, kH100},
-    {"GB200-GPU-186GB", kA100, kB200, nullptr, kB200, kB200, kB200, kH100},
+    {"P100-PCIe-16GB", kP100, kP100, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
+    {"P100-SXM2-16GB", kP100, kP100, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
+    {"V100-PCIe-16GB", kV100, kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
+    {"V100-PCIe-32GB", kV100, kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
+    {"V100-SXM2-16GB", kV100, kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
+    {"V100-SXM2-32GB", kV100, kV100, kV100Sxm, kV100Sxm, nullptr, nullptr, kV100, nullptr},
+    {"A100-PCIe-40GB", kA100, kA100, kA100Pcie80, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"A100-PCIe-80GB", kA100, kA100, kA100Pcie80, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"A100-SXM4-40GB", kA100, kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"A100-SXM4-80GB", kA100, kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"A800-SXM4-80GB", kA100, kA100, kA100Sxm, nullptr, nullptr, kA100Pcie80, kA100, kA100Sxm},
+    {"H100-PCIe-80GB", kH200, kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
+    {"H100-SXM5-80GB", kH200, kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
+    {"H800-SXM5-80GB", kH200, kA100, kH100, nullptr, nullptr, nullptr, kA100, kH100},
+    {"H200-SXM-141GB", kH200, kA100, kH200, nullptr, nullptr, nullptr, kA100, kH100},
+    {"B200-SXM-180GB", kA100, kA100, kB200, nullptr, kB200, kB200, kB200, kH100},
+    {"GB200-GPU-186GB", kA100, kA100, kB200, nullptr, kB200, kB200, kB200, kH100},
 };
 
 std::string described(const ProfileSource& source) {
@@ -269,6 +280,7 @@ std::string described(const ProfileSource& source) {
     if (from != nullptr) parts.push_back(str_cat(what, " fitted to kernels of ", from));
   };
   part("fp32 products", source.fp32);
+  if (source.fp32_batched != source.fp32) part("fp32 batched products", source.fp32_batched);
   part("fp16 and bf16 products", source.tensor);
   part("attention", source.attention);
   part("passes over memory", source.passes);
@@ -284,7 +296,8 @@ KernelProfile profile_of(const ProfileSource& source, const Fits& fits) {
     return fits.at(from).products[index(family)].fit;
   };
   profile.gemm[index(GemmFamily::kFp32Linear)] = product(source.fp32, GemmFamily::kFp32Linear);
-  profile.gemm[index(GemmFamily::kFp32Batched)] = product(source.fp32, GemmFamily::kFp32Batched);
+  profile.gemm[index(GemmFamily::kFp32Batched)] =
+      product(source.fp32_batched, GemmFamily::kFp32Batched);
   // Without tensor units a shorter type runs on the same units at its own peak.
   const GemmFit tensor = source.tensor != nullptr
                              ? product(source.tensor, GemmFamily::kTensorLinear)
@@ -323,6 +336,7 @@ Status try_transfers(const std::string& folder, const Fits& fits, KernelFits& re
       {kA100, kV100, kFp32Linear},
       {kA100, kP100, kFp32Linear},
       {kV100, kH100, kFp32Linear},
+      {kH200, kH100, kFp32Linear, true},
       {kV100, kA100, kFp32Linear},
       {kA100, kA100Pcie80, kFp32Batched, true},
       {kA100, "T4", kFp32Batched},
