@@ -1,9 +1,16 @@
 #include "sim/parallel/layer_cost.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace soapbox {
 namespace {
+
+// Of `copies` that go to ranks on `nodes` nodes at random, how many nodes get any.
+double nodes_reached(int64_t nodes, int32_t copies) {
+  const auto n = static_cast<double>(nodes);
+  return n * (1 - std::pow(1 - 1 / n, copies));
+}
 
 // Adds up the steps of a pass.
 class Pricer {
@@ -51,8 +58,13 @@ class Pricer {
               known.provenance};
     }
     const auto& exchange = std::get<Exchange>(step.what);
-    const CollectiveTime known = pricing_.groups.time(
-        exchange.op, Bytes(static_cast<int64_t>(exchange.bytes)), layout_.shape(exchange.group));
+    const GroupShape shape = layout_.shape(exchange.group);
+    double bytes = exchange.bytes;
+    if (plan_.dispatch_once_per_node && shape.nodes > 1) {
+      bytes *= nodes_reached(shape.nodes, exchange.copies) / exchange.copies;
+    }
+    const CollectiveTime known =
+        pricing_.groups.time(exchange.op, Bytes(static_cast<int64_t>(bytes)), shape);
     return {scaled(known.time, pricing_.factors.exchange), 1 - known.relative_low,
             known.relative_high - 1, known.provenance};
   }

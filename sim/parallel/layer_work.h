@@ -42,6 +42,7 @@ struct Exchange {
   int32_t hidden_behind = 0;
   // Whether it can be cut up and interleaved with the product beside it (overlap_tensor).
   bool beside_product = false;
+  int32_t copies = 1;  // of each value, for different ranks
 };
 
 struct Step {

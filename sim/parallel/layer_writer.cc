@@ -50,12 +50,12 @@ Kernel LayerWriter::product(const Linear& l, GemmRole role) const {
 }
 
 void LayerWriter::exchange(std::vector<Step>& steps, CollectiveOp op, RankGroup group, double bytes,
-                           int32_t hidden_behind, bool beside_product) {
+                           int32_t hidden_behind, bool beside_product, int32_t copies) {
   const int32_t ranks = group == RankGroup::kTensor    ? tensor_
                         : group == RankGroup::kContext ? strategy_.context_parallel
                                                        : strategy_.expert_parallel;
   if (ranks == 1 || bytes <= 0) return;
-  steps.push_back({Exchange{op, group, bytes, hidden_behind, beside_product}, false});
+  steps.push_back({Exchange{op, group, bytes, hidden_behind, beside_product, copies}, false});
 }
 
 void LayerWriter::linear_forward(const Linear& l) {

@@ -43,7 +43,7 @@ class LayerWriter {
   Kernel product(const Linear& l, GemmRole role) const;
   Kernel product(int64_t batch, int64_t m, int64_t n, int64_t k, GemmRole role) const;
   void exchange(std::vector<Step>& steps, CollectiveOp op, RankGroup group, double bytes,
-                int32_t hidden_behind, bool beside_product);
+                int32_t hidden_behind, bool beside_product, int32_t copies = 1);
 
   // Pieces of layers. A product of `batch` equal ones and both its gradients. The input gradient is
   // summed over the tensor ranks where the input is whole on each (column-parallel), behind the

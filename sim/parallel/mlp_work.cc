@@ -49,7 +49,8 @@ void LayerWriter::route(std::vector<Step>& steps, bool to_experts) {
     exchange(steps, CollectiveOp::kReduceScatter, RankGroup::kTensor, gathered, 0, false);
   }
   exchange(steps, CollectiveOp::kAllToAll, RankGroup::kExpert,
-           sent_bytes() * plan_.expert_imbalance, 0, false);
+           sent_bytes() * plan_.expert_imbalance, 0, false,
+           static_cast<int32_t>(layer_.mlp.experts_per_token));
   if (to_experts && sequence_) {
     exchange(steps, CollectiveOp::kAllGather, RankGroup::kTensor, gathered, 0, false);
   }

@@ -1,6 +1,7 @@
 #include "sim/parallel/simulate_parallel.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "sim/base/str.h"
 #include "sim/engine/trace.h"
@@ -36,24 +37,28 @@ std::vector<char> waits_for_traffic(const ParallelRun& run) {
 TimeShares time_shares(const ParallelRun& run) {
   const std::vector<char> waits = waits_for_traffic(run);
   struct Rank {
-    SimTime start;
-    SimTime end;
-    bool seen = false;
+    std::optional<SimTime> first;  // task, of kernels or traffic
+    SimTime last;
+    SimTime kernel_end;  // of the latest one so far
   };
   std::vector<Rank> ranks(static_cast<size_t>(run.lowered.stages * run.lowered.ranks_per_stage));
   TimeShares shares;
   for (const TaskId task : id_range<TaskId>(run.lowered.graph.task_count())) {
     const uint32_t resource = run.lowered.graph.resource(task).value();
-    if (resource % ParallelLowered::kResourcesPerRank != 0) continue;
+    const bool kernels = resource % ParallelLowered::kResourcesPerRank == 0;
+    if (!kernels && !is_traffic(run.lowered.tasks[task].kind)) continue;
     Rank& rank = ranks[resource / ParallelLowered::kResourcesPerRank];
     const SimTime start = run.timeline.start[task];
-    if (waits[task.index()] != 0) shares.exposed += start - rank.end;
-    if (!rank.seen) rank.start = start;
-    rank.seen = true;
-    rank.end = run.timeline.end[task];
+    rank.first = std::min(rank.first.value_or(start), start);
+    rank.last = std::max(rank.last, run.timeline.end[task]);
+    if (!kernels) continue;
+    if (waits[task.index()] != 0) shares.exposed += start - rank.kernel_end;
+    rank.kernel_end = run.timeline.end[task];
     shares.busy += run.lowered.graph.duration(task);
   }
-  for (const Rank& rank : ranks) shares.longest = std::max(shares.longest, rank.end - rank.start);
+  for (const Rank& rank : ranks) {
+    if (rank.first) shares.longest = std::max(shares.longest, rank.last - *rank.first);
+  }
   return shares;
 }
 

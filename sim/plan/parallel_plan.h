@@ -86,6 +86,9 @@ struct ParallelPlan {
   int32_t gathers_per_layer = 1;
   bool overlap_tensor = false;    // tensor-parallel traffic is hidden behind its products
   double expert_imbalance = 1.0;  // work of the busiest expert rank over the mean
+  // A token goes to each node once, however many of its experts are there, and on to them within
+  // the node; back likewise (DeepSeek-V3, section 3.2.2).
+  bool dispatch_once_per_node = false;
 
   int32_t stage_count() const { return pipeline_parallel * chunks_per_stage; }  // virtual ones
   const LayerStrategy& strategy(size_t layer) const {
