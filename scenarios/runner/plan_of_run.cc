@@ -144,6 +144,22 @@ constexpr Bytes kDeepSpeedBuckets(int64_t{2} * 2 * 500'000'000);
 // It gathers tensor by tensor: weights and biases of four matrices and two norms.
 constexpr int32_t kDeepSpeedGathers = 12;
 
+// BigScience's Megatron copies the fp32 logits before its cross entropy works on them in place
+// (bigscience-workshop/Megatron-DeepSpeed, pull request 155).
+Bytes copied_logits(const MeasuredRun& run, const Transformer& model, const ParallelPlan& plan) {
+  if (!contains(run.source, "bigscience")) return Bytes();
+  constexpr int64_t kFp32Bytes = 4;
+  return Bytes(kFp32Bytes * plan.microbatch * model.seq_len * model.layers.back().vocab /
+               plan.strategies.front().tensor_parallel);
+}
+
+// What Adam keeps, of the fp32 master weight and two fp32 moments: with moments of 8 bits (Dettmers
+// et al. 2022) 4 + 2 bytes of 12.
+double optimizer_share(const MeasuredRun& run) {
+  if (contains(run.notes, "no optimizer step")) return 0;
+  return contains(run.notes, "8-bit optimizer") ? 0.5 : 1;
+}
+
 // Of a sharding group that nobody states: nodes enough that states take half of the memory at most.
 int64_t usual_shard_group(const MeasuredRun& run, const Transformer& model, int64_t ranks,
                           int64_t gpus_per_node) {
@@ -161,7 +177,10 @@ void set_sharding(const MeasuredRun& run, const Transformer& model, int64_t gpus
                   LayerStrategy& strategy, Assumptions& assumptions) {
   const std::string text = lower_case(run.zero_stage);
   const auto ranks = int64_t{strategy.data_parallel} * strategy.context_parallel;
-  if (text.empty()) {
+  if (text.empty() && contains(run.notes, "overlap-param-gather")) {
+    strategy.zero_stage = 1;
+    assumptions.add("zero_stage", 1, "not stated; there are parameters to gather");
+  } else if (text.empty()) {
     assumptions.add("zero_stage", 0, "not stated");
   } else if (contains(text, "zero3") || text == "3" || contains(text, "full_shard")) {
     strategy.zero_stage = 3;
@@ -411,6 +430,10 @@ Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, in
   plan.flash_attention = fused_attention(run, strategy, plan.precision.compute, assumptions);
   result.recompute_up_to = set_recompute(run, plan.flash_attention, strategy, assumptions);
   plan.autocast = contains(run.notes, "amp_");
+  // Its recipes send tokens by DeepEP or HybridEP.
+  plan.dispatch_once_per_node = contains(run.source, "Megatron-Bridge");
+  result.copied_logits = copied_logits(run, model, plan);
+  result.optimizer_share = optimizer_share(run);
   result.attention = attention_library(run);
   result.transformer_engine = has_transformer_engine(run);
   set_dense_blocks(model, plan);

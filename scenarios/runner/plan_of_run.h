@@ -20,8 +20,11 @@ struct RunPlan {
   // Where the run does not say what it recomputes: the plan has none of it, and so much may be
   // assumed where that does not fit.
   Recompute recompute_up_to = Recompute::kNone;
-  // What the framework sets aside on each device for its collectives.
+  // What the framework sets aside on each device for its collectives, and what the last stage
+  // holds besides.
   Bytes communication_buffers;
+  Bytes copied_logits;
+  double optimizer_share = 1;  // of the bytes of Adam's states in fp32
   AttentionLibrary attention = AttentionLibrary::kVendor;
   // Layers are Transformer Engine's modules (Megatron Core and what stands on it).
   bool transformer_engine = false;

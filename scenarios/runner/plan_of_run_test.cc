@@ -139,6 +139,34 @@ TEST(PlanOfRun, FrameworksDifferInGradientsAndBuffers) {
   EXPECT_EQ(answer(run).plan.communication_buffers, Bytes(2'000'000'000));
 }
 
+TEST(PlanOfRun, StatesOfTheOptimizerAreWhatTheRunHas) {
+  MeasuredRun run = gpt(8);
+  run.tp = 8;
+  EXPECT_EQ(answer(run).plan.optimizer_share, 1);
+  run.notes = "bnb 8-bit optimizer; main branch";
+  EXPECT_EQ(answer(run).plan.optimizer_share, 0.5);
+  run.notes = "forward+backward only, no optimizer step";
+  EXPECT_EQ(answer(run).plan.optimizer_share, 0);
+  // Parameters are gathered where the optimiser is sharded.
+  run.zero_stage = "";
+  EXPECT_EQ(answer(run).plan.plan.strategies.front().zero_stage, 0);
+  run.notes = "overlap-grad-reduce, overlap-param-gather on";
+  EXPECT_EQ(answer(run).plan.plan.strategies.front().zero_stage, 1);
+}
+
+TEST(PlanOfRun, FrameworksDifferInLogitsAndDispatch) {
+  MeasuredRun run = gpt(8);
+  run.tp = 8;
+  run.micro_batch = 2;
+  EXPECT_EQ(answer(run).plan.copied_logits, Bytes());
+  EXPECT_FALSE(answer(run).plan.plan.dispatch_once_per_node);
+  run.source = "bigscience-workshop/bigscience experiments/tr3m-1B3.md L22";
+  // 2 samples of 2048 tokens, an eighth of a vocabulary of 51,200, 4 bytes each.
+  EXPECT_EQ(answer(run).plan.copied_logits, Bytes(2 * 2048 * 6400 * 4));
+  run.source = "NVIDIA-NeMo/Megatron-Bridge docs/performance-summary.md";
+  EXPECT_TRUE(answer(run).plan.plan.dispatch_once_per_node);
+}
+
 TEST(PlanOfRun, FrameworksDifferInAttentionAndModules) {
   MeasuredRun run = gpt(8);
   run.tp = 1;
