@@ -146,6 +146,7 @@ Result<ParallelPlan> read_plan(JsonObject& root) {
   plan.overlap_tensor = flag(root, "overlap_tensor");
   constexpr double kMostImbalance = 1e6;
   plan.expert_imbalance = root.number_or("expert_imbalance", 1, 1, kMostImbalance);
+  plan.dispatch_once_per_node = root.flag_or("dispatch_once_per_node", false);
   Result<std::vector<LayerStrategy>> strategies = read_strategies(root);
   if (!strategies) return strategies.error();
   plan.strategies = *std::move(strategies);
@@ -220,7 +221,8 @@ std::string parallel_plan_to_json(const ParallelPlanHeader& header, const Parall
   field("overlap_sends", plan.overlap_sends);
   field("gathers_per_layer", plan.gathers_per_layer);
   field("overlap_tensor", plan.overlap_tensor);
-  field("expert_imbalance", plan.expert_imbalance, "\n");
+  field("expert_imbalance", plan.expert_imbalance);
+  field("dispatch_once_per_node", plan.dispatch_once_per_node, "\n");
   return text + "}\n";
 }
 

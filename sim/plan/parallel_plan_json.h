@@ -13,11 +13,12 @@
 //    "precision": {"compute": "bf16", "gradients": "fp32", "parameters": "bf16"},
 //    "flash_attention": true, "autocast": false, "overlap_gradients": true,
 //    "overlap_parameters": true, "overlap_sends": true, "gathers_per_layer": 1,
-//    "overlap_tensor": false, "expert_imbalance": 1.0}
+//    "overlap_tensor": false, "expert_imbalance": 1.0, "dispatch_once_per_node": false}
 //
 // The names are those of the command line; pp x tp x cp x dp is the number of devices.
 // `strategy_of_layer` has an entry for every layer, or none where all have the first strategy.
-// `autocast`, `gathers_per_layer` and `expert_imbalance` may be left out: false, 1 and 1.
+// `autocast`, `gathers_per_layer`, `expert_imbalance` and `dispatch_once_per_node` may be left out:
+// false, 1, 1 and false.
 #pragma once
 
 #include <cstdint>

@@ -65,8 +65,9 @@ ParallelPlan random_parallel_plan(Rng& rng, const Transformer& model) {
   plan.precision.compute = pick(rng, {kFp32, kTf32, kBf16, kFp16, kFp8, kFp4});
   plan.precision.gradients = pick(rng, {kFp32, kBf16, kFp16});
   plan.precision.parameters = pick(rng, {kFp32, kBf16, kFp16});
-  for (bool* flag : {&plan.flash_attention, &plan.autocast, &plan.overlap_gradients,
-                     &plan.overlap_parameters, &plan.overlap_sends, &plan.overlap_tensor}) {
+  for (bool* flag :
+       {&plan.flash_attention, &plan.autocast, &plan.overlap_gradients, &plan.overlap_parameters,
+        &plan.overlap_sends, &plan.overlap_tensor, &plan.dispatch_once_per_node}) {
     *flag = rng.below(2) == 1;
   }
   plan.gathers_per_layer = 1 + static_cast<int32_t>(rng.below(12));
@@ -79,7 +80,7 @@ ParallelPlan random_parallel_plan(Rng& rng, const Transformer& model) {
 [[maybe_unused]] void fields_that_are_drawn(const ParallelPlan& plan, const LayerStrategy& layer) {
   [[maybe_unused]] const auto& [pp, chunks, schedule, microbatch, microbatches, begin, strategies,
                                 strategy_of_layer, precision, flash, autocast, gradients,
-                                parameters, sends, gathers, tensor, imbalance] = plan;
+                                parameters, sends, gathers, tensor, imbalance, once] = plan;
   [[maybe_unused]] const auto& [tp, cp, dp, ep, zero, shard, sequence, recompute] = layer;
   [[maybe_unused]] const auto& [compute, reduced, stored] = plan.precision;
 }
