@@ -64,8 +64,10 @@ class Screener {
   ScreenOutcome run() {
     for (const ParallelPlan& base : space_.bases) {
       screen_base(base);
-      if (outcome_.interrupted) return std::move(outcome_);
+      if (outcome_.interrupted) break;
     }
+    // Whoever waits no longer gets the best so far.
+    if (outcome_.interrupted && best_.size() > 1) best_.resize(1);
     simulate_best();
     return std::move(outcome_);
   }

@@ -72,7 +72,8 @@ struct ScreenOutcome {
   bool proves_best() const;
 };
 
-// `keep_going` is asked now and then; after it has said no the outcome counts as interrupted.
+// `keep_going` is asked now and then; after it has said no the outcome counts as interrupted, and
+// has the best plan so far alone.
 ScreenOutcome screen(const ParallelProblem& problem, const ScreenSpace& space, size_t best_count,
                      const std::function<bool()>& keep_going);
 

@@ -1,4 +1,5 @@
 // soapbox search: one searcher, or one planner, on one problem.
+#include <algorithm>
 #include <limits>
 
 #include "results/store.h"
@@ -11,6 +12,7 @@
 #include "scenarios/runner/progress.h"
 #include "scenarios/runner/run_record.h"
 #include "sim/base/str.h"
+#include "strategies/uniap/planners.h"
 
 namespace soapbox::runner {
 namespace {
@@ -22,6 +24,15 @@ struct SearchOptions {
   results::Format format = results::Format::kTable;
 };
 
+// Of searchers and planners alike.
+Error unknown_method(const std::string& name) {
+  std::vector<std::string> known;
+  for (const auto& row : strategies::searcher_table()) known.emplace_back(row.name);
+  for (const auto& row : strategies::uniap::planner_table()) known.emplace_back(row.name);
+  std::sort(known.begin(), known.end());
+  return bad_input(unknown_name("method", name, known));
+}
+
 Result<SearchOptions> read_options(const Arguments& arguments) {
   SearchOptions options;
   const Result<results::Format> format = read_format(arguments);
@@ -32,8 +43,7 @@ Result<SearchOptions> read_options(const Arguments& arguments) {
   options.problem = *problem;
   const Result<std::string> method = arguments.required("method");
   if (!method) return method.error();
-  const Result<const strategies::SearcherRow*> searcher = strategies::find_searcher(*method);
-  if (!searcher) return searcher.error();
+  if (!strategies::find_searcher(*method)) return unknown_method(*method);
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   const auto budget = arguments.whole_number("budget", 1, kMost);
   if (!budget) return budget.error();
