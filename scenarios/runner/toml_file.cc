@@ -173,20 +173,25 @@ std::optional<std::string> read_string(TomlDocument& document, std::string_view 
 
 std::optional<int64_t> read_integer(TomlDocument& document, std::string_view key,
                                     const TomlValue& value, TomlTable::IntegerRange range) {
-  const std::string expected = range.high == std::numeric_limits<int64_t>::max()
-                                   ? str_cat("an integer of at least ", range.low)
-                                   : str_cat("an integer from ", range.low, " to ", range.high);
+  const auto expected = [&] {
+    return range.high == std::numeric_limits<int64_t>::max()
+               ? str_cat("an integer of at least ", range.low)
+               : str_cat("an integer from ", range.low, " to ", range.high);
+  };
   if (!value.is_integer()) {
-    fail_kind(document, key, value, expected);
+    fail_kind(document, key, value, expected());
     return std::nullopt;
   }
   // The parser turns a literal that does not fit into some other number: longer than 18 digits, an
-  // integer is out of every range here.
-  const std::string literal = source_text(value);
+  // integer is out of every range here. Its text is looked up where it is long alone: that counts
+  // the lines of the file.
+  const bool is_long = toml::detail::get_region(value)->size() > 18;
+  const std::string literal = is_long ? source_text(value) : std::string();
   const auto digits = std::count_if(literal.begin(), literal.end(),
                                     [](unsigned char c) { return std::isalnum(c) != 0; });
   if (digits > 18 || value.as_integer() < range.low || value.as_integer() > range.high) {
-    document.fail(value, str_cat("'", key, "' is ", shown(literal), "; it must be ", expected));
+    document.fail(
+        value, str_cat("'", key, "' is ", shown(source_text(value)), "; it must be ", expected()));
     return std::nullopt;
   }
   return value.as_integer();
@@ -194,19 +199,21 @@ std::optional<int64_t> read_integer(TomlDocument& document, std::string_view key
 
 std::optional<double> read_number(TomlDocument& document, std::string_view key,
                                   const TomlValue& value, TomlTable::NumberRange range) {
-  const std::string expected = range.high == std::numeric_limits<double>::max()
-                                   ? str_cat("a number of at least ", range.low)
-                                   : str_cat("a number from ", range.low, " to ", range.high);
+  const auto expected = [&] {
+    return range.high == std::numeric_limits<double>::max()
+               ? str_cat("a number of at least ", range.low)
+               : str_cat("a number from ", range.low, " to ", range.high);
+  };
   if (!value.is_integer() && !value.is_floating()) {
-    fail_kind(document, key, value, expected);
+    fail_kind(document, key, value, expected());
     return std::nullopt;
   }
   double number = value.is_floating() ? value.as_floating() : 0;
   if (value.is_integer()) number = static_cast<double>(value.as_integer());
   // Written so that NaN is refused.
   if (!(number >= range.low && number <= range.high)) {
-    document.fail(value,
-                  str_cat("'", key, "' is ", shown(source_text(value)), "; it must be ", expected));
+    document.fail(
+        value, str_cat("'", key, "' is ", shown(source_text(value)), "; it must be ", expected()));
     return std::nullopt;
   }
   return number;
@@ -427,7 +434,9 @@ Result<TomlTable> parse_toml(std::string_view text, const std::string& file) {
   if (Status status = check_toml_depth(text, file); !status) return status.error();
   try {
     std::istringstream stream{std::string(text)};
-    TomlValue root = toml::parse<toml::discard_comments, std::map, std::vector>(stream, file);
+    // The parser copies its source's name for every character class that it tries: an empty name
+    // copies without allocating. Errors take theirs from `file`.
+    TomlValue root = toml::parse<toml::discard_comments, std::map, std::vector>(stream, "");
     return TomlDocument::root(std::move(root), file);
   } catch (const toml::exception& error) {
     return toml_syntax_error(error.what(), file);
