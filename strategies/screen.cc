@@ -63,8 +63,7 @@ class Screener {
 
   ScreenOutcome run() {
     for (const ParallelPlan& base : space_.bases) {
-      screen_base(base);
-      if (outcome_.interrupted) break;
+      if (!outcome_.interrupted) screen_base(base);
     }
     // Whoever waits no longer gets the best so far.
     if (outcome_.interrupted && best_.size() > 1) best_.resize(1);
@@ -149,17 +148,11 @@ class Screener {
 
   // Whether the schedule runs so many chunks per stage, and is not another one under its name.
   static bool has_chunks(const ParallelPlan& plan) {
+    using enum PipelineSchedule;
     const bool pipelined = plan.pipeline_parallel > 1;
-    switch (plan.schedule) {
-      case PipelineSchedule::kInterleaved:
-        return pipelined && plan.chunks_per_stage > 1;
-      case PipelineSchedule::kZbV:
-        return pipelined && plan.chunks_per_stage == 2;
-      case PipelineSchedule::k1F1B:
-        return plan.chunks_per_stage == 1;
-      default:
-        return pipelined && plan.chunks_per_stage == 1;
-    }
+    if (plan.schedule == kInterleaved) return pipelined && plan.chunks_per_stage > 1;
+    if (plan.schedule == kZbV) return pipelined && plan.chunks_per_stage == 2;
+    return plan.chunks_per_stage == 1 && (pipelined || plan.schedule == k1F1B);
   }
 
   const std::vector<int32_t>& chunks_of(int32_t stages) {
@@ -358,51 +351,61 @@ class Screener {
     return problem_.kernels[HardwareId(0)].time(kernel).time.seconds() * problem_.factors.compute;
   }
 
+  // One message from a stage to the next; none where there is no next.
+  double send_time(const ParallelPlan& plan, const LayerSums& sums) const {
+    if (plan.pipeline_parallel == 1) return 0;
+    return collective(CollectiveOp::kSendRecv, sums.output_bytes,
+                      strided_group(2, devices_ / plan.pipeline_parallel, devices_per_node_));
+  }
+
+  // Until the first micro-batch has come through and after the last one has begun to leave: what is
+  // beside m passes of the slowest stage. `mean`: of the stages.
+  double fill_time(const ParallelPlan& plan, const Stage& mean, double slowest) const {
+    const double m = static_cast<double>(plan.microbatches);
+    const double p = plan.pipeline_parallel;
+    const double chain = (p - 1) * (mean.forward + mean.backward);
+    switch (plan.schedule) {
+      case PipelineSchedule::kInterleaved:
+        return (p - 1) * mean.pass() / plan.chunks_per_stage;
+      // Few micro-batches cannot fill the time until the first backward pass comes back.
+      case PipelineSchedule::kZb1p:
+        return chain - std::min((p - 1) * mean.weight, (m - 1) * mean.weight);
+      case PipelineSchedule::kZb2p:
+        return chain - std::min(2 * (p - 1) * mean.weight, (m - 1) * mean.forward);
+      case PipelineSchedule::kZbV:
+        return chain - (m - 1) * mean.forward;
+      default:
+        return p * mean.pass() - slowest;
+    }
+  }
+
   double time(const ParallelPlan& plan, const LayerSums& sums,
               const std::vector<Stage>& stages) const {
     const double m = static_cast<double>(plan.microbatches);
     const double p = plan.pipeline_parallel;
+    const double send = send_time(plan, sums);
+    // A stage that waits while it sends: each chunk's output forward and gradient back, but for
+    // those at the ends.
+    const int32_t messages = 2 * plan.chunks_per_stage - (plan.pipeline_parallel == 2 ? 1 : 0);
+    const double waits = plan.overlap_sends ? 0 : messages * send;
     double slowest = 0;
     double after = 0;
-    Stage sum;
+    Stage mean;
     for (const Stage& alone : stages) {
       const Traffic traffic = data_traffic(plan, alone);
-      const Stage stage = beside(plan, traffic, alone);
+      Stage stage = beside(plan, traffic, alone);
+      stage.forward += waits / 2;
+      stage.backward += waits / 2;
       slowest = std::max(slowest, stage.pass());
       const double first = &alone == &stages.front() ? sums.dense.sums[1] : 0;
       const double exposed = exposed_data(plan, traffic, stage, first / std::max(stage.dense, 1.0));
       after = std::max(after, exposed + update_time(plan, stage));
-      sum.forward += stage.forward / p;
-      sum.backward += stage.backward / p;
-      sum.weight += stage.weight / p;
+      mean.forward += stage.forward / p;
+      mean.backward += stage.backward / p;
+      mean.weight += stage.weight / p;
     }
-    double fill = 0;
-    switch (plan.schedule) {
-      case PipelineSchedule::kInterleaved:
-        fill = (p - 1) * sum.pass() / plan.chunks_per_stage;
-        break;
-      // Few micro-batches cannot fill the time until the first backward pass comes back.
-      case PipelineSchedule::kZb1p:
-        fill = std::max((p - 1) * (sum.forward + sum.backward - sum.weight),
-                        (p - 1) * (sum.forward + sum.backward) - (m - 1) * sum.weight);
-        break;
-      case PipelineSchedule::kZb2p:
-        fill = std::max((p - 1) * (sum.forward + sum.backward - 2 * sum.weight),
-                        (p - 1) * (sum.forward + sum.backward) - (m - 1) * sum.forward);
-        break;
-      case PipelineSchedule::kZbV:
-        fill = (p - 1) * (sum.forward + sum.backward) - (m - 1) * sum.forward;
-        break;
-      default:
-        fill = p * sum.pass() - slowest;
-    }
-    fill = std::max(0.0, fill);
-    const double hops = p > 1 ? 2 * (p - 1) * plan.chunks_per_stage : 0;
-    const double send =
-        hops == 0
-            ? 0
-            : collective(CollectiveOp::kSendRecv, sums.output_bytes,
-                         strided_group(2, devices_ / plan.pipeline_parallel, devices_per_node_));
+    const double fill = std::max(0.0, fill_time(plan, mean, slowest));
+    const double hops = plan.overlap_sends ? 2 * (p - 1) * plan.chunks_per_stage : 0;
     return m * slowest + fill + hops * send + after + problem_.factors.step_overhead.seconds();
   }
 
@@ -416,9 +419,7 @@ class Screener {
   // Ties stay in the order of the space.
   void offer(const ParallelPlan& plan, double seconds, double bound) {
     if (seconds >= worst_kept()) return;
-    const auto at = std::upper_bound(
-        best_.begin(), best_.end(), seconds,
-        [](double time, const Candidate& candidate) { return time < candidate.seconds; });
+    const auto at = std::ranges::upper_bound(best_, seconds, {}, &Candidate::seconds);
     best_.insert(at, {plan, seconds, bound});
     if (best_.size() > best_count_) best_.pop_back();
   }

@@ -9,9 +9,9 @@
 //
 // (a step of zbv and zb2 never below m max t_i; f, b, w: means over the stages), then what of the
 // data traffic stays exposed, and the update. The passes are those beside this traffic: kernels
-// take longer while it runs, and with ZeRO-3 none is shorter than its own. Memory: states, and
-// activations of as many micro-batches as the schedule holds. The same layer prices serve all plans
-// that differ in schedule, chunks and sharding alone.
+// take longer while it runs, with ZeRO-3 none is shorter than its own, and sends that do not
+// overlap are in them. Memory: states, and activations of as many micro-batches as the schedule
+// holds. The same layer prices serve all plans that differ in schedule, chunks and sharding alone.
 //
 // Bound. A stage runs its kernels and the exchanges that they wait for one after the other, so an
 // iteration, simulated or in closed form, takes at least m t_i on every stage, hence m times their

@@ -64,17 +64,19 @@ TEST(Screen, NoSimulationTakesLessThanItsBound) {
 }
 
 // The closed form against the simulation, where there are as many micro-batches as the formulas of
-// the schedules ask for; alone and where kernels take longer beside data traffic.
+// the schedules ask for: with sends that stages wait for, and with kernels that take longer beside
+// data traffic.
 TEST(Screen, ClosedFormsAreCloseToSimulations) {
   const TestMachine machine(8, 8);
   const Transformer model = small_gpt(8);
   for (const double overlap : {0.0, 0.3}) {
     ParallelProblem problem = machine.problem(model);
     problem.factors.overlap = overlap;
+    ScreenSpace space = ScreenSpace::all(model, 8, 32);
+    space.bases.front().overlap_sends = overlap > 0;
     double sum = 0;
     size_t count = 0;
-    const ScreenOutcome outcome =
-        screen(problem, ScreenSpace::all(model, 8, 32), 400, [] { return true; });
+    const ScreenOutcome outcome = screen(problem, space, 400, [] { return true; });
     for (const ScreenEntry& entry : outcome.best) {
       const auto* report = std::get_if<Report>(&entry.outcome);
       if (report == nullptr || entry.plan.microbatches < 2 * entry.plan.pipeline_parallel) continue;
