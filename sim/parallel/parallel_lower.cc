@@ -143,6 +143,15 @@ class Lowering {
     return from_seconds(std::min(cost.compute().seconds(), traffic.seconds() / passes) * factor);
   }
 
+  // Kernels of a segment on a device of another kind than the reference. Where other exchanges hide
+  // behind its kernels it has other segments, and its work is divided as the reference's is.
+  static Duration segment_compute(const PassCost& own, const PassCost& reference, size_t segment) {
+    if (own.segments.size() == reference.segments.size()) return own.segments[segment].compute;
+    const Duration all = reference.compute();
+    if (all == Duration()) return segment == 0 ? own.compute() : Duration();
+    return scaled(own.compute(), reference.segments[segment].compute.seconds() / all.seconds());
+  }
+
   void run_segments(const ParallelTask& task, PassKind kind, size_t layer) {
     const LayerCost& reference = costs_.layer(HardwareId(0), layer);
     const PassCost& cost = pass_cost(reference, kind);
@@ -150,9 +159,10 @@ class Lowering {
     for (size_t s = 0; s < cost.segments.size(); ++s) {
       for (int32_t rank = 0; rank < rank_count(); ++rank) {
         const Device& where = device(task.stage, rank);
-        const Segment& segment = pass_cost(costs_.layer(where.hardware, layer), kind).segments[s];
-        if (segment.compute + extra == Duration()) continue;
-        compute(task, rank, slowed(segment.compute + extra, where));
+        const PassCost& own = pass_cost(costs_.layer(where.hardware, layer), kind);
+        const Duration kernels = segment_compute(own, cost, s) + extra;
+        if (kernels == Duration()) continue;
+        compute(task, rank, slowed(kernels, where));
       }
       extra = Duration();
       exchange(task, layer, cost.segments[s].group, cost.segments[s].exchange);

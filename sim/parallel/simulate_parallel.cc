@@ -84,20 +84,23 @@ Duration longest_work(const ParallelLowered& lowered) {
   return *std::max_element(work.begin(), work.end());
 }
 
+// Of the units that multiply a type: where the device has none for it, those of fp32.
 double peak_flops(const Hardware& hardware, DataType type) {
+  const double fp32 = hardware.fp32_peak.rate();
   switch (type) {
     case DataType::kFp4:
-      return std::max({hardware.fp4_peak, hardware.fp8_peak, hardware.bf16_peak}).rate();
+      return std::max(
+          {hardware.fp4_peak.rate(), hardware.fp8_peak.rate(), hardware.bf16_peak.rate(), fp32});
     case DataType::kFp8:
-      return std::max(hardware.fp8_peak, hardware.bf16_peak).rate();
+      return std::max({hardware.fp8_peak.rate(), hardware.bf16_peak.rate(), fp32});
     case DataType::kBf16:
-      return std::max(hardware.bf16_peak, hardware.fp16_peak).rate();
+      return std::max({hardware.bf16_peak.rate(), hardware.fp16_peak.rate(), fp32});
     case DataType::kFp16:
-      return hardware.fp16_peak.rate();
+      return std::max(hardware.fp16_peak.rate(), fp32);
     case DataType::kTf32:
-      return std::max(hardware.tf32_peak, hardware.fp32_peak).rate();
+      return std::max(hardware.tf32_peak.rate(), fp32);
     default:
-      return hardware.fp32_peak.rate();
+      return fp32;
   }
 }
 
