@@ -4,6 +4,12 @@
 usage: validation_table.py SOAPBOX
 Errors in %. Step times: of test runs of trust A, and of all runs. "in interval": the share of runs
 whose measured time lies in the predicted 90 % interval.
+
+Intervals, cross-conformal over groups: a run's score is its error over the side of its interval
+that the error is on. For each group, "factor" is the 90 % quantile of the scores of all other
+groups of its trust, which weigh the same each; "covered" the share of its runs whose score is no
+more than that: 90 % is what a group that was never seen should find. Factors about 1 say that the
+intervals are as wide as they must be.
 """
 import json
 import statistics
@@ -76,12 +82,55 @@ def print_memory(rows):
                  "false alarms"], table)
 
 
+def score(row):
+    measured, predicted = row["measured_step_time_s"], row["predicted_step_time_s"]
+    if measured > predicted:
+        return (measured - predicted) / (row["high_s"] - predicted)
+    return (predicted - measured) / (predicted - row["low_s"])
+
+
+def equal_group_quantile(groups, share):
+    points = sorted((one, 1 / len(scores) / len(groups)) for scores in groups for one in scores)
+    below = 0.0
+    for one, weight in points:
+        below += weight
+        if below >= share:
+            return one
+    return points[-1][0]
+
+
+def width(row):
+    return 100 * (row["high_s"] - row["low_s"]) / row["predicted_step_time_s"]
+
+
+def print_intervals(rows):
+    timed = [row for row in rows if row["step_time_error"] is not None]
+    table = []
+    for trust in sorted({row["trust"] for row in timed}):
+        own = [row for row in timed if row["trust"] == trust]
+        names = sorted({row["group"] for row in own})
+        groups = {name: [score(row) for row in of_group(own, name)] for name in names}
+        covered = {}
+        for name in names:
+            others = [scores for group, scores in groups.items() if group != name]
+            factor = equal_group_quantile(others, 0.9)
+            covered[name] = statistics.mean(one <= factor for one in groups[name])
+        by_run = statistics.mean(covered[row["group"]] for row in own)
+        table.append([trust, str(len(names)), str(len(own)),
+                      f"{equal_group_quantile(groups.values(), 0.9):.2f}", f"{100 * by_run:.0f}",
+                      f"{100 * statistics.mean(covered.values()):.0f}",
+                      f"{statistics.mean(width(row) for row in own):.0f}"])
+    print_table(["trust", "groups", "runs", "factor", "covered, of runs", "covered, mean of groups",
+                 "mean width"], table)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     rows = predictions(sys.argv[1])
     print_step_times(rows)
     print_memory(rows)
+    print_intervals(rows)
 
 
 if __name__ == "__main__":

@@ -169,6 +169,13 @@ Bytes published_peak(const MeasuredRun& run, const Simulated& simulated) {
   return simulated.peak;
 }
 
+// By how much the interval that kernels and collectives give must grow where a source leaves pieces
+// of a run unsaid: `scripts/validation_table.py` prints the factors, cross-conformal over groups.
+double interval_scale(const MeasuredRun& run) {
+  if (run.trust == "A") return 1;
+  return run.trust == "C" ? 3.3 : 1.8;
+}
+
 // What the run's own way of measuring makes of a simulated step.
 RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
                             const Report& report, const MemoryBudget& budget) {
@@ -189,6 +196,9 @@ RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
     prediction.low = std::max(prediction.low - update, Duration());
     prediction.high = prediction.high - update;
   }
+  const double scale = interval_scale(run);
+  prediction.low = std::max(step_time - scaled(step_time - prediction.low, scale), Duration());
+  prediction.high = step_time + scaled(prediction.high - step_time, scale);
   prediction.step_time = step_time;
   prediction.peak_memory = published_peak(run, simulated);
   prediction.feasible = simulated.fits;
