@@ -65,9 +65,9 @@ class TopologyBuilder {
   }
 
   void add_cable(VertexId a, VertexId b, BytesPerSecond bandwidth, Duration latency,
-                 const std::string& type) {
-    parts_.links.push_back({a, b, bandwidth, latency, type});
-    parts_.links.push_back({b, a, bandwidth, latency, type});
+                 const std::string& type, bool copied_by_sender = false) {
+    parts_.links.push_back({a, b, bandwidth, latency, type, copied_by_sender});
+    parts_.links.push_back({b, a, bandwidth, latency, type, copied_by_sender});
   }
 
   // The tree of switches, top first. Leaves are kept for the nodes' NICs.
@@ -178,7 +178,9 @@ class TopologyBuilder {
       if (!second) return second.error();
       ends.emplace_back(first->front(), second->front());
     }
-    for (const auto& [a, b] : ends) add_cable(a, b, cable.bandwidth, cable.latency, cable.type);
+    for (const auto& [a, b] : ends) {
+      add_cable(a, b, cable.bandwidth, cable.latency, cable.type, cable.copied_by_sender);
+    }
     return ok();
   }
 

@@ -23,6 +23,7 @@ struct CableDescription {
   std::string type;
   BytesPerSecond bandwidth;  // per direction, of all lanes
   Duration latency;
+  bool copied_by_sender = false;
   // One of three ways to say what is joined; names or patterns within the node.
   std::string mesh;  // each two of these
   std::string from;  // these, spread evenly over

@@ -41,6 +41,7 @@ CableDescription read_cable(const TomlTable& table) {
   const double lanes = static_cast<double>(table.integer_or("lanes", 1, {1, 1000}));
   cable.bandwidth = BytesPerSecond(table.bandwidth("bandwidth").rate() * lanes);
   cable.latency = table.duration("latency");
+  cable.copied_by_sender = table.boolean_or("copied_by_sender", false);
   cable.mesh = table.string_or("mesh", "");
   cable.from = table.string_or("from", "");
   cable.to = table.string_or("to", "");

@@ -66,6 +66,7 @@ void add_cluster(Hasher& hasher, const Cluster& cluster) {
   for (const Link& link : cluster.links()) {
     hasher.add(link.from.value(), link.to.value(), link.bandwidth.rate(),
                link.latency.picoseconds(), link.type);
+    if (link.copied_by_sender) hasher.add("copied by sender");
   }
   for (const Device& device : cluster.devices()) {
     hasher.add(device.vertex.value(), device.node.value(), device.hardware.value(),

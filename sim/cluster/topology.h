@@ -30,6 +30,8 @@ struct Link {
   BytesPerSecond bandwidth;
   Duration latency;
   std::string type;  // "nvlink", "pcie", "infiniband", ...: for reports
+  // The sending device makes the copy itself and computes nothing meanwhile: cores of one memory.
+  bool copied_by_sender = false;
 };
 
 struct Device {

@@ -13,7 +13,8 @@ namespace soapbox {
 
 // `nodes` nodes of `gpus` devices: a duplex link between any two devices of a node at 10 GB/s, and
 // one NIC per node at 2 GB/s each way through one switch.
-inline Cluster test_cluster(size_t nodes, size_t gpus, double straggler_speed = 1.0) {
+inline Cluster test_cluster(size_t nodes, size_t gpus, double straggler_speed = 1.0,
+                            bool copied_by_sender = false) {
   Cluster::Parts parts;
   parts.name = "test";
   parts.node_count = nodes;
@@ -25,8 +26,10 @@ inline Cluster test_cluster(size_t nodes, size_t gpus, double straggler_speed = 
   hardware.sm_count = 50;
   const HardwareId gpu = parts.hardware.push_back(hardware);
   const auto join = [&](VertexId a, VertexId b, double rate_gb_per_s) {
-    parts.links.push_back({a, b, gb_per_s(rate_gb_per_s), microseconds(1), "test"});
-    parts.links.push_back({b, a, gb_per_s(rate_gb_per_s), microseconds(1), "test"});
+    parts.links.push_back(
+        {a, b, gb_per_s(rate_gb_per_s), microseconds(1), "test", copied_by_sender});
+    parts.links.push_back(
+        {b, a, gb_per_s(rate_gb_per_s), microseconds(1), "test", copied_by_sender});
   };
   const VertexId fabric = parts.vertices.push_back({"switch", VertexKind::kSwitch, {}});
   for (size_t n = 0; n < nodes; ++n) {

@@ -15,12 +15,19 @@ void make_unique(std::vector<Id>& ids) {
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
 }
 
+bool has_sender_copies(const Cluster& cluster) {
+  return std::any_of(cluster.links().begin(), cluster.links().end(),
+                     [](const Link& link) { return link.copied_by_sender; });
+}
+
 }  // namespace
 
 DeltaSimulation::DeltaSimulation(const Problem& problem)
     : problem_(problem),
       transfers_(problem.cluster),
       engine_(problem.model.graph, problem.cluster),
+      runs_task_graphs_(problem.options.network == NetworkModel::kFair ||
+                        has_sender_copies(problem.cluster)),
       bounds_(problem.model.graph, problem.cluster),
       demands_(problem.cluster),
       edge_shapes_(edge_shapes(problem.model.graph)) {}
@@ -62,7 +69,7 @@ DeltaSimulation::EdgePart DeltaSimulation::make_edge(EdgeId edge, const Plan& pl
   part.sends = sender_.make(edge_block_, producer, consumer, backward, transfers_);
   part.profile = make_edge_profile(edge_block_, part.sends, producer, demands_);
   part.block.sums = edge_block_.sums;
-  if (shares_links()) part.block.pairs = edge_block_.pairs;  // lower() reads them
+  if (runs_task_graphs_) part.block.pairs = edge_block_.pairs;  // lower() reads them
   return part;
 }
 
@@ -131,7 +138,7 @@ void DeltaSimulation::exchange_edges_and_weights() {
 
 bool DeltaSimulation::exceeds(Duration limit) {
   if (limit < Duration()) return true;
-  const Duration enough = shares_links() ? Duration(INT64_MAX) : limit;
+  const Duration enough = runs_task_graphs_ ? Duration(INT64_MAX) : limit;
   return rounded_down(bounds_.compute(enough).value, problem_.options.network) > limit;
 }
 
@@ -166,7 +173,7 @@ Duration DeltaSimulation::reset(const Plan& plan) {
   make_weights(plan);
   exchange_edges_and_weights();
   pending_ = Pending::kNothing;
-  if (shares_links()) return run_flows(plan);
+  if (runs_task_graphs_) return run_task_graph(plan);
   return engine_.run(plan, blocks_, sends_) - SimTime() + serial_;
 }
 
@@ -182,8 +189,8 @@ std::optional<Duration> DeltaSimulation::propose(const Plan& plan, std::span<con
   exchange_edges_and_weights();
   pending_ = Pending::kAll;
   if (limit && exceeds(*limit - serial_)) return std::nullopt;
-  if (shares_links()) {
-    const Duration time = run_flows(plan);
+  if (runs_task_graphs_) {
+    const Duration time = run_task_graph(plan);
     if (limit && time > *limit) return std::nullopt;
     return time;
   }
@@ -194,10 +201,14 @@ std::optional<Duration> DeltaSimulation::propose(const Plan& plan, std::span<con
   return *makespan - SimTime() + serial_;
 }
 
-Duration DeltaSimulation::run_flows(const Plan& plan) {
-  const Lowered lowered =
-      lower(problem_.model, problem_.cluster, plan, NetworkModel::kFair, blocks_);
-  flow_engine_.run(lowered.graph, shared_network(problem_.cluster, problem_.options), timeline_);
+Duration DeltaSimulation::run_task_graph(const Plan& plan) {
+  const NetworkModel network = problem_.options.network;
+  const Lowered lowered = lower(problem_.model, problem_.cluster, plan, network, blocks_);
+  if (network == NetworkModel::kFair) {
+    flow_engine_.run(lowered.graph, shared_network(problem_.cluster, problem_.options), timeline_);
+  } else {
+    fifo_engine_.run(lowered.graph, timeline_);
+  }
   return timeline_.makespan - SimTime() + serial_;
 }
 

@@ -16,8 +16,9 @@
 // iterations nearly every task after a change starts at another time, and to visit a task in place
 // (find it, unlink it, tell its successors) costs five times what simulating it costs.
 //
-// Where flows share links (NetworkModel::kFair) step 1 comes first as well; what it does not refuse
-// runs in full.
+// Where flows share links (NetworkModel::kFair), or transfers queue with their senders' tasks
+// (Link::copied_by_sender), steps 1 and 2 come first as well; what they do not refuse is lowered to
+// a task graph and runs in full.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,7 @@ class DeltaSimulation {
   void reject();
 
   // Every task's times under `plan`, the current or the proposed one, by the ids of lower(): what a
-  // full run must equal. Not for NetworkModel::kFair.
+  // full run must equal. Not where proposals run as task graphs.
   Timeline timeline(const Plan& plan) { return engine_.record(plan, blocks_, sends_); }
   uint64_t events() const { return engine_.events(); }  // simulated so far
 
@@ -72,8 +73,7 @@ class DeltaSimulation {
   // What is pending: nothing, other operators, or other edges and weights as well.
   enum class Pending : uint8_t { kNothing, kOps, kAll };
 
-  bool shares_links() const { return problem_.options.network == NetworkModel::kFair; }
-  Duration run_flows(const Plan& plan);
+  Duration run_task_graph(const Plan& plan);
   void touch(std::span<const OpId> changed);
   void make_ops(const Plan& plan);
   void make_edges(const Plan& plan);
@@ -89,7 +89,9 @@ class DeltaSimulation {
   TransferTable transfers_;
   EdgeSender sender_;
   PlanEngine engine_;
-  FlowEngine flow_engine_;  // where flows share links, with its timeline
+  bool runs_task_graphs_;
+  FlowEngine flow_engine_;  // for those, with the timeline
+  FifoEngine fifo_engine_;
   Timeline timeline_;
 
   PlanBlocks blocks_;  // of the current plan, or of the pending one

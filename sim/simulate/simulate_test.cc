@@ -217,6 +217,27 @@ TEST(Simulate, EveryRunPassesTheIndependentChecker) {
   }
 }
 
+// Two cores of one memory: every copy is a task of the core that sends, for the link's latency
+// (1 us) and its bytes at 10 GB/s, so a core is busy for its kernels and its copies.
+TEST(Simulate, ACopyByItsSenderIsTheSendersTime) {
+  const Model model = *build_model("lenet", 32);
+  const Cluster cluster = test_cluster(1, 2, 1, true);
+  const Costs costs = *Costs::make(model, cluster, {});
+  const auto run = simulate({model, cluster, costs, {}}, data_parallel_plan(model.graph, 2));
+  Duration copies;
+  for (const TaskId task : run.lowered.labels.ids()) {
+    const TaskLabel& label = run.lowered.labels[task];
+    if (label.kind != TaskKind::kSyncTransfer) continue;
+    EXPECT_EQ(run.lowered.graph.resource(task), compute_resource(label.from));
+    EXPECT_EQ(run.lowered.graph.duration(task), microseconds(1) + label.bytes / gb_per_s(10));
+    copies += run.lowered.graph.duration(task);
+  }
+  const Report& report = std::get<Report>(run.outcome);
+  EXPECT_GT(copies, microseconds(10));  // LeNet has ten weights
+  EXPECT_EQ(report.busy[DeviceId(0)] + report.busy[DeviceId(1)], report.compute_total + copies);
+  EXPECT_TRUE(check_trace(run.lowered.graph, run.timeline));
+}
+
 TEST(Simulate, AStragglerDelaysTheIteration) {
   const Model model = *build_model("lenet", 24);
   const Cluster even = test_cluster(1, 2);

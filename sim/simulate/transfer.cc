@@ -1,10 +1,20 @@
 #include "sim/simulate/transfer.h"
 
 namespace soapbox {
+namespace {
+
+bool is_copied_by_sender(const Cluster& cluster, const Route& route) {
+  return cluster.links()[route.bottleneck].copied_by_sender;
+}
+
+}  // namespace
 
 FifoTransfer fifo_transfer(const Cluster& cluster, DeviceId from, DeviceId to, Bytes bytes,
                            MeetingEnd end) {
   const Route route = cluster.route(from, to);
+  if (is_copied_by_sender(cluster, route)) {
+    return {compute_resource(from), route.latency + bytes / route.bandwidth};
+  }
   LinkId link = route.bottleneck;  // the first of the slowest
   if (end == MeetingEnd::kReceiver) {
     for (const LinkId other : route.links) {
@@ -27,7 +37,9 @@ const TransferTable::Path& TransferTable::path(DeviceId from, DeviceId to) {
     path.meeting_link[static_cast<size_t>(end)] =
         fifo_transfer(*cluster_, from, to, Bytes(), end).link;
   }
-  path.bandwidth = cluster_->route(from, to).bandwidth;
+  const Route route = cluster_->route(from, to);
+  path.bandwidth = route.bandwidth;
+  if (is_copied_by_sender(*cluster_, route)) path.latency = route.latency;
   return path;
 }
 
@@ -41,7 +53,7 @@ FifoTransfer TransferTable::find(DeviceId from, DeviceId to, Bytes bytes, Meetin
     last_bandwidth_ = known.bandwidth;
     last_duration_ = bytes / known.bandwidth;
   }
-  return {known.meeting_link[static_cast<size_t>(end)], last_duration_};
+  return {known.meeting_link[static_cast<size_t>(end)], known.latency + last_duration_};
 }
 
 }  // namespace soapbox

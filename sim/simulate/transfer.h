@@ -6,6 +6,9 @@
 // the sender's and the receiver's NIC, say. Then it is the end where the transfers of one tensor
 // meet: one sender serves many receivers at its own first link, many senders reach one receiver at
 // its last.
+//
+// Where the sender makes the copy itself (Link::copied_by_sender), it is one of the sender's tasks:
+// it queues at the sender, for the latency, which is then the core's time, and s / b.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +24,7 @@ namespace soapbox {
 enum class MeetingEnd : uint8_t { kSender, kReceiver };
 
 struct FifoTransfer {
-  ResourceId link;
+  ResourceId link;  // or the sender's, see above
   Duration duration;
 };
 
@@ -39,6 +42,7 @@ class TransferTable {
   struct Path {
     ResourceId meeting_link[2];  // by MeetingEnd; invalid where not looked up yet
     BytesPerSecond bandwidth;
+    Duration latency;  // that counts
   };
   const Path& path(DeviceId from, DeviceId to);
 
