@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "calib/device_tables.h"
+#include "calib/link_fit.h"
 #include "calib/pattern_search.h"
 #include "calib/roofline_fit.h"
 #include "sim/base/str.h"
@@ -40,7 +42,8 @@ std::vector<const Sample*> in_order(const SampleFile& file) {
   return samples;
 }
 
-// What a sample costs in a row of kernels, seconds.
+// What a sample costs its device in a row of kernels, seconds. What launching costs the host is a
+// clock of its own (two_clocks.h).
 class Price {
  public:
   Price(const SampleHeader& header, LaunchMode mode) : header_(header), mode_(mode) {}
@@ -48,9 +51,7 @@ class Price {
     const Measurement& measured = sample.measured;
     const double cold = median(measured.cold_s);
     if (header_.sm_count == 0) return cold;
-    if (mode_ == LaunchMode::kStream) {
-      return std::max(cold + header_.launched_dispatch_s, measured.launch_s);
-    }
+    if (mode_ == LaunchMode::kStream) return cold + header_.launched_dispatch_s;
     if (measured.replay_s == 0) return cold + header_.dispatch_s;
     return std::max(cold / 2, cold + measured.replay_s - median(measured.hot_s));
   }
@@ -251,13 +252,14 @@ std::string fit_toml(const SampleFile& file, const RooflineShape& shape,
 // A cost model finds a piece by kind, phase, extents and window: elementwise operators of one shape
 // and different inputs cannot be told apart there, so those of a model stand for all.
 std::string measured_csv(const std::string& id, const std::vector<const Sample*>& samples,
-                         const Price& price) {
+                         const std::function<double(const Sample&)>& price) {
   std::map<std::string, const Sample*> rows;
   for (const Sample* sample : samples) {
     const auto* piece = std::get_if<Piece>(&sample->point.what);
     if (piece == nullptr) continue;
     const bool of_a_model = sample->point.probe.starts_with("model ");
     if (piece->kind == OpKind::kElementwise && !of_a_model) continue;
+    if (!(price(*sample) > 0)) continue;
     std::string extents;
     for (const int64_t extent : piece->extents) {
       extents += str_cat(extents.empty() ? "" : "x", extent);
@@ -278,25 +280,26 @@ std::string measured_csv(const std::string& id, const std::vector<const Sample*>
 
 std::string hardware_csv(const SampleFile& file, const Hardware& hardware) {
   const Processor& processor = file.header.processor;
+  const bool gpu = file.header.sm_count > 0;
   return str_cat(
       "id,vendor,arch,compute_capability,form_factor,year,sm_or_cu,boost_mhz,mem_gb,mem_type,"
       "mem_bw_gbs,l2_mb,llc_mb,fp64_tflops,fp32_tflops,tf32_tflops,fp16_tflops,bf16_tflops,"
       "fp8_tflops,fp4_tflops,int8_tops,scaleup,scaleup_links,scaleup_uni_gbs,pcie_gen,pcie_lanes,"
       "pcie_uni_gbs,power_w,achieved_gemm_tflops,achieved_gemm_what,achieved_fp32_gemm_tflops,"
       "achieved_mem_gbs,achieved_mem_what,confidence,source,notes\n",
-      hardware.name, ",,,,core,,1,,",
+      hardware.name, ",,,,", gpu ? "gpu" : "core", ",,", hardware.sm_count, ",,",
       to_digits(static_cast<double>(processor.memory_bytes) / static_cast<double>(processor.cores) /
                     (1024.0 * 1024 * 1024),
                 4),
       ",,", to_digits(hardware.memory_bandwidth.rate() / 1e9, 4), ",",
       to_digits(static_cast<double>(processor.second_cache_bytes) / (1024.0 * 1024), 4), ",,,",
       to_digits(hardware.fp32_peak.rate() / 1e12, 4),
-      ",,,,,,,none,,,,,,,,,,,,B,soapbox calibrate,\"One core of ", processor.name,
+      ",,,,,,,none,,,,,,,,,,,,B,soapbox calibrate,\"One ", gpu ? "" : "core of ", processor.name,
       ". Peak and bandwidth are the best that ", file.header.library,
       " reached; memory is its share.\"\n");
 }
 
-std::string cluster_toml(const SampleFile& file, const std::string& id, double copy_rate) {
+std::string cluster_toml(const SampleFile& file, const std::string& id, const LinkSegment& copy) {
   const size_t cores = file.header.processor.cores;
   if (file.header.sm_count > 0) {
     return str_cat("summary = \"one ", file.header.processor.name,
@@ -308,9 +311,10 @@ std::string cluster_toml(const SampleFile& file, const std::string& id, double c
                              "\"\n\n[[node]]\ncount = 1\ngpus = ", cores, "\ngpu = \"", id, "\"\n");
   if (cores < 2) return text;
   return text + str_cat("\n[[node.link]]\nmesh = \"gpu*\"\ntype = \"memory\"\nbandwidth = \"",
-                        to_digits(copy_rate / 1e9, 4),
-                        " GB/s\"\nlatency = \"0 us\"\nsource = \"copies of 64 KiB to 4 MiB, "
-                        "median\"\n");
+                        to_digits(1e-9 / copy.beta_s, 4), " GB/s\"\nlatency = \"",
+                        to_digits((copy.alpha_s + file.header.dispatch_s) * 1e6, 4),
+                        " us\"\ncopied_by_sender = true\nsource = \"copies of 4 KiB to 4 MiB out "
+                        "of cold caches, and what the executor spends between two tasks\"\n");
 }
 
 std::string profile_toml(const SampleFile& file, const std::string& id,
@@ -327,17 +331,19 @@ std::string profile_toml(const SampleFile& file, const std::string& id,
                  to_digits(launch_us, 3), " us\"\n");
 }
 
-// The median rate of copies that a link between two threads is made of.
-std::optional<double> copy_rate(const std::vector<const Sample*>& samples) {
-  std::vector<double> rates;
+// The line through copies, which a link between two cores is made of.
+std::optional<LinkSegment> copy_line(const std::vector<const Sample*>& samples) {
+  std::vector<TimedTransfer> copies;
   for (const Sample* sample : samples) {
     const auto* stream = std::get_if<Stream>(&sample->point.what);
     if (stream == nullptr || stream->kind != StreamWork::Kind::kCopy) continue;
-    if (stream->bytes < 64 << 10 || stream->bytes > 4 << 20) continue;
-    rates.push_back(static_cast<double>(stream->bytes) / median(sample->measured.cold_s));
+    if (stream->bytes > 4 << 20) continue;
+    copies.push_back({stream->bytes, median(sample->measured.cold_s)});
   }
-  if (rates.empty()) return std::nullopt;
-  return median(rates);
+  if (copies.size() < 2) return std::nullopt;
+  const LinkSegment line = fit_link(copies, 1).segments.front();
+  if (!(line.beta_s > 0)) return std::nullopt;
+  return line;
 }
 
 Hardware hardware_of(const SampleFile& file, const Rows& rows, const Hardware* known) {
@@ -365,13 +371,15 @@ std::vector<NamedText> files_of(const SampleFile& file, const std::vector<const 
       {str_cat("profiles/", id, ".toml"), profile_toml(file, id, shape)},
       {str_cat("profiles/fits/", id, ".toml"), fit_toml(file, shape, profile.families)},
       {str_cat("profiles/measured/", id, ".csv"), measured_csv(id, samples, price)},
-      {str_cat("clusters/", profile.cluster, ".toml"), cluster_toml(file, id, *copy_rate(samples))},
+      {str_cat("clusters/", profile.cluster, ".toml"), cluster_toml(file, id, *copy_line(samples))},
   };
   if (!is_known) {
     files.insert(files.begin(), {"hardware/hardware.csv", hardware_csv(file, hardware)});
   }
   if (gpu) {
     for (NamedText& text : kernel_texts(id, samples)) files.push_back(std::move(text));
+    const auto launch = [](const Sample& sample) { return sample.measured.launch_s; };
+    files.push_back({str_cat("profiles/launches/", id, ".csv"), measured_csv(id, samples, launch)});
   }
   files.push_back({str_cat("profiles/links/", id, ".toml"), link_toml(file, samples)});
   return files;
@@ -386,7 +394,7 @@ Result<DeviceProfile> make_device_profile(const SampleFile& file, const Hardware
   const Price price(file.header, mode);
   const Rows rows = rows_of(samples, price);
   const auto& linear = rows.products[static_cast<size_t>(ProductKind::kLinear)];
-  if (rows.streams.size() < kLeastRows || linear.size() < kLeastRows || !copy_rate(samples)) {
+  if (rows.streams.size() < kLeastRows || linear.size() < kLeastRows || !copy_line(samples)) {
     return bad_input(
         "too few samples for a profile: it needs the probes 'linear' and 'memory'; give the "
         "calibration more time");

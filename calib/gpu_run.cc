@@ -1,9 +1,9 @@
 #include "calib/gpu_run.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
+#include "calib/two_clocks.h"
 #include "sim/base/str.h"
 
 namespace soapbox::calib {
@@ -19,26 +19,26 @@ Result<std::unique_ptr<GpuRun>> GpuRun::prepare(const Model& model, const Cluste
                  {}};
   }
   module.enter_thread();
-  std::unique_ptr<GpuRun> run(new GpuRun(lowered, *module.device(), mode));
-  Result<IdVector<TaskId, TaskKernels>> kernels = make_task_kernels(model, plan, lowered, module);
+  std::unique_ptr<GpuRun> run(new GpuRun(lowered));
+  Result<IdVector<TaskId, TaskKernels>> kernels =
+      make_task_kernels(model, plan, lowered, DeviceModules(1, &module));
   if (!kernels) return kernels.error();
   run->kernels_ = *std::move(kernels);
-  for (const TaskId task : lowered.labels.ids()) run->order_.push_back(task);
-  std::sort(run->order_.begin(), run->order_.end(), [&](TaskId a, TaskId b) {
-    return std::tuple(predicted.start[a], predicted.end[a], a) <
-           std::tuple(predicted.start[b], predicted.end[b], b);
-  });
+  run->order_ = launch_order(predicted);
+  std::vector<DeviceTask> tasks;
+  for (const TaskId task : run->order_) {
+    DeviceTask one;
+    for (const auto& kernel : run->kernels_[task]) one.push_back(kernel.get());
+    tasks.push_back(std::move(one));
+  }
+  Result<std::unique_ptr<LoadedTasks>> loaded = module.device()->load(std::move(tasks), mode);
+  if (!loaded) return loaded.error();
+  run->loaded_ = *std::move(loaded);
   return run;
 }
 
 Result<GraphRun> GpuRun::run() const {
-  std::vector<DeviceTask> tasks;
-  for (const TaskId task : order_) {
-    DeviceTask one;
-    for (const auto& kernel : kernels_[task]) one.push_back(kernel.get());
-    tasks.push_back(std::move(one));
-  }
-  const Result<DeviceRun> done = device_.run(tasks, mode_);
+  const Result<DeviceRun> done = loaded_->run();
   if (!done) return done.error();
   GraphRun run;
   const size_t count = lowered_.graph.task_count();

@@ -23,14 +23,12 @@ class GpuRun {
   Result<GraphRun> run() const;
 
  private:
-  GpuRun(const Lowered& lowered, KernelDevice& device, LaunchMode mode)
-      : lowered_(lowered), device_(device), mode_(mode) {}
+  explicit GpuRun(const Lowered& lowered) : lowered_(lowered) {}
 
   const Lowered& lowered_;
-  KernelDevice& device_;
-  LaunchMode mode_;
   IdVector<TaskId, TaskKernels> kernels_;
   std::vector<TaskId> order_;
+  std::unique_ptr<LoadedTasks> loaded_;  // refers to the kernels
 };
 
 }  // namespace soapbox::calib

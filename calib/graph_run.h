@@ -1,6 +1,6 @@
 // Runs a task graph for real: one thread for each resource, tasks in the order in which they become
 // ready, hand-overs between threads. What a task does is the caller's: wait (paced.h), compute or
-// copy (cpu_run.h).
+// copy (mixed_run.h).
 //
 // The rule is the simulator's (sim/engine/engine.h): a resource runs one task at a time, first come
 // first served, of several that one event made ready the smallest id first. The clock is the real

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -69,14 +70,6 @@ struct TimedRuns {
   std::vector<double> hot_s;
 };
 
-// A second timer, which traces nothing.
-struct UntracedTimes {
-  // One run out of hot caches, as the difference between a long and a short row of them that the
-  // device replays by itself: with what it spends between two kernels.
-  double replay_s = 0;
-  double launch_s = 0;  // what the host spends on launching one run
-};
-
 // What a device spends between two kernels: replayed as a graph, and launched by a host that is
 // ahead of it.
 struct DispatchTimes {
@@ -93,6 +86,13 @@ struct DeviceRun {
 // The kernels of one task, one after the other.
 using DeviceTask = std::vector<PreparedKernel*>;
 
+// Tasks made ready for a device, in order.
+class LoadedTasks {
+ public:
+  virtual ~LoadedTasks() = default;
+  virtual Result<DeviceRun> run() = 0;
+};
+
 // How a device is given its kernels: as one graph that it replays, or each launched by the host.
 enum class LaunchMode : uint8_t { kGraph, kStream };
 
@@ -104,10 +104,18 @@ class KernelDevice {
   virtual DeviceDescription description() const = 0;
   // Adds `pairs` runs.
   virtual Status time(PreparedKernel& kernel, size_t pairs, TimedRuns& out) = 0;
-  virtual Result<UntracedTimes> untraced_times(PreparedKernel& kernel) = 0;
+  // By a second timer, which traces nothing: one run out of hot caches, as the difference between a
+  // long and a short row of them that the device replays by itself, with what it spends between
+  // two kernels.
+  virtual Result<double> replay_seconds(PreparedKernel& kernel) = 0;
+  // What the host spends on launching each, in the median of some turns: between two launches of
+  // one the others are launched, as in a step, where none finds its code and data in the caches.
+  virtual Result<std::vector<double>> launch_seconds(std::span<PreparedKernel* const> kernels) = 0;
   virtual Result<DispatchTimes> dispatch_times() = 0;
   virtual double clock_mhz() const = 0;  // now; 0 where the driver does not say
-  virtual Result<DeviceRun> run(const std::vector<DeviceTask>& tasks, LaunchMode mode) = 0;
+  // The kernels are borrowed.
+  virtual Result<std::unique_ptr<LoadedTasks>> load(std::vector<DeviceTask> tasks,
+                                                    LaunchMode mode) = 0;
 };
 
 class KernelModule {
@@ -126,7 +134,7 @@ class KernelModule {
 };
 
 // Raised with every change of this file: a module of another build is refused.
-inline constexpr int kKernelModuleAbi = 3;
+inline constexpr int kKernelModuleAbi = 4;
 
 // The one function that a module exports; null where `abi` is not its own, or where its device is
 // not there, which it writes into `why`.

@@ -22,8 +22,8 @@ TEST(Loopback, MoreBytesTakeLonger) {
   const auto small = prepare_loopback(Bytes(1 << 10));
   const auto large = prepare_loopback(Bytes(8 << 20));
   ASSERT_TRUE(small && large);
-  const double small_s = median(measurer.measure(**small).cold_s);
-  const double large_s = median(measurer.measure(**large).cold_s);
+  const double small_s = median(measurer.measure(std::vector{small->get()})[0].cold_s);
+  const double large_s = median(measurer.measure(std::vector{large->get()})[0].cold_s);
   EXPECT_GT(small_s, 1e-7);
   EXPECT_GT(large_s, small_s);
   EXPECT_GT(large_s, static_cast<double>(8 << 20) / 1e11);

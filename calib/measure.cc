@@ -65,6 +65,11 @@ bool Measurer::is_narrow(const Measurement& so_far) {
   return (interval.high - interval.low) / 2 <= spec_.interval_share * median(so_far.cold_s);
 }
 
+bool Measurer::all_narrow(std::span<const Measurement> so_far) {
+  return std::all_of(so_far.begin(), so_far.end(),
+                     [this](const Measurement& one) { return is_narrow(one); });
+}
+
 Result<Measurement> Measurer::measure(PreparedKernel& kernel, KernelDevice& device) {
   TimedRuns runs;
   const int64_t begin_ns = steady_now_ns();
@@ -77,21 +82,21 @@ Result<Measurement> Measurer::measure(PreparedKernel& kernel, KernelDevice& devi
   } while (!is_narrow(out) && out.cold_s.size() < spec_.most_samples &&
            seconds(steady_now_ns() - begin_ns) < spec_.most_seconds);
   out.clock_mhz = device.clock_mhz();
-  const Result<UntracedTimes> untraced = device.untraced_times(kernel);
-  if (!untraced) return out;  // not every work can be replayed
-  out.replay_s = untraced->replay_s;
-  out.launch_s = untraced->launch_s;
+  const Result<double> replay_s = device.replay_seconds(kernel);
+  if (!replay_s) return out;  // not every work can be replayed
+  out.replay_s = *replay_s;
   const double apart = std::fabs(out.replay_s - median(out.hot_s));
   out.disturbed = apart > 0.1 * median(out.hot_s) && apart > 1.5e-6 ? 1 : 0;
   return out;
 }
 
-Measurement Measurer::measure(PreparedKernel& kernel) {
-  Measurement out;
-  for (int i = 0; i < 3; ++i) kernel.run();  // code pages, buffers, branch predictors
-  const int64_t begin = thread_cpu_ns();
-  size_t disturbed = 0;
-  const auto sample = [&] {
+std::vector<Measurement> Measurer::measure(std::span<PreparedKernel* const> kernels) {
+  SOAPBOX_CHECK(!kernels.empty(), "something to measure");
+  std::vector<Measurement> out(kernels.size());
+  for (PreparedKernel* const kernel : kernels) {
+    for (int i = 0; i < 3; ++i) kernel->run();  // code pages, buffers
+  }
+  const auto sample = [&](PreparedKernel& kernel, double& disturbed) {
     const int64_t wall = steady_now_ns();
     const int64_t cpu = thread_cpu_ns();
     kernel.run();
@@ -99,17 +104,21 @@ Measurement Measurer::measure(PreparedKernel& kernel) {
     if (seconds(steady_now_ns() - wall) > 1.05 * took + 2e-6) ++disturbed;
     return std::max(1e-9, took - clock_s_);
   };
+  const int64_t begin = thread_cpu_ns();
+  const double most_seconds = spec_.most_seconds * static_cast<double>(kernels.size());
   size_t next_look = spec_.least_samples;
-  while (out.cold_s.size() < spec_.most_samples) {
-    kernel.cool();
-    out.cold_s.push_back(sample());
-    out.hot_s.push_back(sample());
-    if (out.cold_s.size() < next_look) continue;
+  for (size_t turn = 1; turn <= spec_.most_samples; ++turn) {
+    for (PreparedKernel* const kernel : kernels) kernel->cool();
+    for (size_t i = 0; i < kernels.size(); ++i) {
+      out[i].cold_s.push_back(sample(*kernels[i], out[i].disturbed));
+      out[i].hot_s.push_back(sample(*kernels[i], out[i].disturbed));
+    }
+    if (turn < next_look) continue;
     next_look += next_look / 2;
-    if (is_narrow(out)) break;
-    if (seconds(thread_cpu_ns() - begin) > spec_.most_seconds) break;
+    if (all_narrow(out)) break;
+    if (seconds(thread_cpu_ns() - begin) > most_seconds) break;
   }
-  out.disturbed = static_cast<double>(disturbed) / static_cast<double>(2 * out.cold_s.size());
+  for (Measurement& one : out) one.disturbed /= static_cast<double>(2 * one.cold_s.size());
   return out;
 }
 

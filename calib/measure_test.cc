@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
 
 namespace soapbox::calib {
 namespace {
@@ -45,18 +46,47 @@ class CountingKernel : public PreparedKernel {
   volatile int sink_ = 0;
 };
 
-TEST(Measure, TakesEverySampleColdAndHot) {
-  CountingKernel kernel;
+TEST(Measure, TakesEverySampleColdAndHotInTurns) {
+  std::vector<CountingKernel> kernels(3);
+  std::vector<PreparedKernel*> company;
+  for (CountingKernel& kernel : kernels) company.push_back(&kernel);
   MeasureSpec spec;
   spec.least_samples = 4;
   spec.most_samples = 9;
-  const Measurement out = Measurer(spec, 1).measure(kernel);
-  EXPECT_GE(out.cold_s.size(), 4U);
-  EXPECT_LE(out.cold_s.size(), 9U);
-  EXPECT_EQ(out.hot_s.size(), out.cold_s.size());
-  EXPECT_EQ(kernel.cooled, out.cold_s.size());
-  EXPECT_EQ(kernel.runs, 3 + 2 * out.cold_s.size());  // three to warm up
-  EXPECT_GT(*std::min_element(out.cold_s.begin(), out.cold_s.end()), 1e-6);
+  const std::vector<Measurement> out = Measurer(spec, 1).measure(company);
+  ASSERT_EQ(out.size(), 3U);
+  for (size_t i = 0; i < out.size(); ++i) {
+    EXPECT_GE(out[i].cold_s.size(), 4U);
+    EXPECT_LE(out[i].cold_s.size(), 9U);
+    EXPECT_EQ(out[i].cold_s.size(), out[0].cold_s.size());
+    EXPECT_EQ(out[i].hot_s.size(), out[i].cold_s.size());
+    EXPECT_EQ(kernels[i].cooled, out[i].cold_s.size());
+    EXPECT_EQ(kernels[i].runs, 3 + 2 * out[i].cold_s.size());  // three to warm up
+    EXPECT_GT(*std::min_element(out[i].cold_s.begin(), out[i].cold_s.end()), 1e-6);
+  }
+}
+
+// A kernel that logs its name: each runs cold and hot before the next one's turn.
+class NamedKernel : public PreparedKernel {
+ public:
+  NamedKernel(char name, std::string& log) : name_(name), log_(log) {}
+  void run() override { log_ += name_; }
+  void cool() override { log_ += '-'; }
+
+ private:
+  char name_;
+  std::string& log_;
+};
+
+TEST(Measure, OthersRunBetweenTwoColdRunsOfAKernel) {
+  std::string log;
+  NamedKernel a('a', log);
+  NamedKernel b('b', log);
+  MeasureSpec spec;
+  spec.least_samples = 3;
+  spec.most_samples = 2;
+  Measurer(spec, 1).measure(std::vector<PreparedKernel*>{&a, &b});
+  EXPECT_EQ(log, "aaabbb--aabb--aabb");
 }
 
 }  // namespace

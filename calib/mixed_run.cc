@@ -1,5 +1,6 @@
-#include "calib/cpu_run.h"
+#include "calib/mixed_run.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -14,9 +15,10 @@ constexpr int64_t kSpin = 200'000;  // ns
 
 }  // namespace
 
-Result<std::unique_ptr<CpuRun>> CpuRun::prepare(const Model& model, const Cluster& cluster,
-                                                const Plan& plan, const Lowered& lowered,
-                                                KernelModule& module, const CpuRunSpec& spec) {
+Result<std::unique_ptr<MixedRun>> MixedRun::prepare(const Model& model, const Cluster& cluster,
+                                                    const Plan& plan, const Lowered& lowered,
+                                                    const DeviceModules& modules,
+                                                    const MixedRunSpec& spec) {
   const size_t cores = usable_cores().size();
   if (cluster.device_count() > cores) {
     return Error{ErrorCode::kUsage,
@@ -24,24 +26,33 @@ Result<std::unique_ptr<CpuRun>> CpuRun::prepare(const Model& model, const Cluste
                          cores, " cores to be them"),
                  {}};
   }
-  module.enter_thread();
-  std::unique_ptr<CpuRun> run(new CpuRun(cluster, lowered, module, spec));
-  Result<IdVector<TaskId, TaskKernels>> kernels = make_task_kernels(model, plan, lowered, module);
+  for (KernelModule* const module : modules) module->enter_thread();
+  std::unique_ptr<MixedRun> run(new MixedRun(lowered, modules, spec));
+  Result<IdVector<TaskId, TaskKernels>> kernels = make_task_kernels(model, plan, lowered, modules);
   if (!kernels) return kernels.error();
   run->kernels_ = *std::move(kernels);
   return run;
 }
 
-Result<GraphRun> CpuRun::run() const {
+Result<GraphRun> MixedRun::run() const {
+  for (const TaskKernels& task : kernels_) {
+    for (const auto& kernel : task) kernel->cool();
+  }
   const std::vector<int> cores = usable_cores();
+  const auto is_device = [&](ResourceId resource) { return resource.index() < modules_.size(); };
+  const bool has_gpu = std::any_of(modules_.begin(), modules_.end(), [](KernelModule* module) {
+    return module->device() != nullptr;
+  });
   GraphRunSpec spec;
   spec.interrupted = spec_.interrupted;
   spec.spin_ns = kSpin;
-  spec.has_thread = [this](ResourceId resource) {
-    return resource.index() < cluster_.device_count();
-  };
+  spec.has_thread = [&](ResourceId resource) { return has_gpu || is_device(resource); };
   spec.enter = [&](ResourceId resource) {
-    module_.enter_thread();
+    if (!is_device(resource)) {
+      for (KernelModule* const module : modules_) module->enter_thread();
+      return;
+    }
+    modules_[DeviceId::from_index(resource.index())]->enter_thread();
     pin_to_core(cores[resource.index()]);
     if (spec_.realtime) ask_for_realtime();
   };

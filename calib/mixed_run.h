@@ -1,8 +1,12 @@
-// Real execution on cores: every task of a lowered plan is a kernel of a module, or a copy.
+// Real execution on devices with a module each, cores and a GPU among them: every task of a lowered
+// plan is a kernel of its device's module, or a copy.
 //
-// A device is a thread pinned to a core; a transfer is a copy by the thread that made it ready,
-// which is what a transfer between two cores of one memory amounts to. Kernels have buffers of
-// their own: the time of a plan is real, its numbers are not those of a training step.
+// A device is a thread pinned to a core; a GPU's thread launches a task's kernels and waits for
+// them. A transfer between cores is a copy by the sending core, one of its tasks
+// (Link::copied_by_sender), and over other links by the thread that made it ready. To a GPU or from
+// it bytes really go from memory to memory, by a thread of the link, beside what both compute.
+// Kernels have buffers of their own: the time of a plan is real, its numbers are not those of a
+// training step. Each run begins with all of them out of the caches, as they were measured.
 #pragma once
 
 #include <functional>
@@ -16,28 +20,27 @@
 
 namespace soapbox::calib {
 
-struct CpuRunSpec {
+struct MixedRunSpec {
   bool realtime = false;  // ask for real-time priority (precise_wait.h)
   std::function<bool()> interrupted = [] { return false; };
 };
 
-class CpuRun {
+class MixedRun {
  public:
   // Everything is borrowed. Fails as make_task_kernels() does, and where there are too few cores.
-  static Result<std::unique_ptr<CpuRun>> prepare(const Model& model, const Cluster& cluster,
-                                                 const Plan& plan, const Lowered& lowered,
-                                                 KernelModule& module, const CpuRunSpec& spec);
+  static Result<std::unique_ptr<MixedRun>> prepare(const Model& model, const Cluster& cluster,
+                                                   const Plan& plan, const Lowered& lowered,
+                                                   const DeviceModules& modules,
+                                                   const MixedRunSpec& spec);
   Result<GraphRun> run() const;
 
  private:
-  CpuRun(const Cluster& cluster, const Lowered& lowered, KernelModule& module,
-         const CpuRunSpec& spec)
-      : cluster_(cluster), lowered_(lowered), module_(module), spec_(spec) {}
+  MixedRun(const Lowered& lowered, const DeviceModules& modules, const MixedRunSpec& spec)
+      : lowered_(lowered), modules_(modules), spec_(spec) {}
 
-  const Cluster& cluster_;
   const Lowered& lowered_;
-  KernelModule& module_;
-  CpuRunSpec spec_;
+  DeviceModules modules_;
+  MixedRunSpec spec_;
   IdVector<TaskId, TaskKernels> kernels_;
 };
 

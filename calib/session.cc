@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -16,6 +17,7 @@ namespace soapbox::calib {
 namespace {
 
 constexpr size_t kAnchors = 5;
+constexpr size_t kInTurns = 16;  // kernels: more code and pages than a core remembers
 constexpr double kAnchorPeriod_s = 30;
 
 void shuffle(std::vector<ProbePoint>& points, Rng& rng) {
@@ -52,38 +54,42 @@ class Session {
   double elapsed_s() const { return static_cast<double>(steady_now_ns() - begin_ns_) * 1e-9; }
 
   Status measure_anchors(const std::vector<ProbePoint>& anchors) {
+    const Result<std::vector<double>> medians = measure(anchors, true);
+    if (!medians) return medians.error();
     for (size_t i = 0; i < anchors.size(); ++i) {
-      const Result<double> middle = measure(anchors[i], true);
-      if (!middle) return middle.error();
-      if (*middle > 0) anchor_medians_[i].push_back(*middle);
+      if ((*medians)[i] > 0) anchor_medians_[i].push_back((*medians)[i]);
     }
     last_anchors_s_ = elapsed_s();
     return ok();
   }
 
-  // The cold median; 0 where the library refuses.
-  Result<double> measure(const ProbePoint& point, bool anchor) {
+  // The cold medians, on cores of kernels that take turns; 0 where the library refuses.
+  Result<std::vector<double>> measure(std::span<const ProbePoint> points, bool anchors) {
     if (spec_.interrupted()) return Error{ErrorCode::kInterrupted, "interrupted", {}};
-    const auto kernel = prepare(point);
-    if (!kernel) return refuse(kernel.error());
-    Sample sample;
-    sample.point = point;
-    sample.at_s = elapsed_s();
-    sample.anchor = anchor;
+    std::vector<std::unique_ptr<PreparedKernel>> kernels;
+    std::vector<Sample> samples;
+    for (const ProbePoint& point : points) {
+      Result<std::unique_ptr<PreparedKernel>> kernel = prepare(point);
+      if (!kernel) refuse(kernel.error());
+      kernels.push_back(kernel ? *std::move(kernel) : nullptr);
+      samples.push_back({point, {}, elapsed_s(), anchors});
+    }
     if (KernelDevice* const device = module_.device()) {
-      Result<Measurement> measured = measurer_.measure(**kernel, *device);
-      if (!measured) return refuse(measured.error());
-      sample.measured = *std::move(measured);
+      time_on(*device, kernels, samples);
     } else {
-      sample.measured = measurer_.measure(**kernel);
+      time_in_turns(kernels, samples);
     }
-    const Status written = spec_.write(to_line(sample));
-    if (!written) return written.error();
-    if (!anchor) {
+    std::vector<double> medians(points.size(), 0);
+    for (size_t i = 0; i < samples.size(); ++i) {
+      if (kernels[i] == nullptr) continue;
+      const Status written = spec_.write(to_line(samples[i]));
+      if (!written) return written.error();
+      medians[i] = median(samples[i].measured.cold_s);
+      if (anchors) continue;
       ++outcome_.measured;
-      outcome_.disturbed += sample.measured.disturbed;
+      outcome_.disturbed += samples[i].measured.disturbed;
     }
-    return median(sample.measured.cold_s);
+    return medians;
   }
 
   bool anchors_are_due() const { return elapsed_s() - last_anchors_s_ > kAnchorPeriod_s; }
@@ -108,9 +114,41 @@ class Session {
     spec.interval_share = 0.02;
     return spec;
   }
-  double refuse(const Error& error) {
+  void refuse(const Error& error) {
     if (outcome_.refused++ == 0) outcome_.first_refusal = error.message;
-    return 0;
+  }
+  using Kernels = std::vector<std::unique_ptr<PreparedKernel>>;
+  static std::vector<PreparedKernel*> those_there(const Kernels& kernels) {
+    std::vector<PreparedKernel*> there;
+    for (const auto& kernel : kernels) {
+      if (kernel != nullptr) there.push_back(kernel.get());
+    }
+    return there;
+  }
+  // Drops kernels that cannot be timed.
+  void time_on(KernelDevice& device, Kernels& kernels, std::vector<Sample>& samples) {
+    for (size_t i = 0; i < kernels.size(); ++i) {
+      if (kernels[i] == nullptr) continue;
+      Result<Measurement> measured = measurer_.measure(*kernels[i], device);
+      if (measured) {
+        samples[i].measured = *std::move(measured);
+      } else {
+        refuse(measured.error());
+        kernels[i] = nullptr;
+      }
+    }
+    const Result<std::vector<double>> launch_s = device.launch_seconds(those_there(kernels));
+    for (size_t i = 0, next = 0; launch_s && i < kernels.size(); ++i) {
+      if (kernels[i] != nullptr) samples[i].measured.launch_s = (*launch_s)[next++];
+    }
+  }
+  void time_in_turns(const Kernels& kernels, std::vector<Sample>& samples) {
+    const std::vector<PreparedKernel*> there = those_there(kernels);
+    if (there.empty()) return;
+    std::vector<Measurement> measured = measurer_.measure(there);
+    for (size_t i = 0, next = 0; i < kernels.size(); ++i) {
+      if (kernels[i] != nullptr) samples[i].measured = std::move(measured[next++]);
+    }
   }
   Result<std::unique_ptr<PreparedKernel>> prepare(const ProbePoint& point) {
     if (const auto* piece = std::get_if<Piece>(&point.what)) {
@@ -177,12 +215,15 @@ Result<SessionOutcome> run_session(KernelModule& module, std::vector<ProbePoint>
   shuffle(points, rng);
   std::optional<BusyNeighbours> neighbours;
   if (module.device() == nullptr) neighbours.emplace(module, cores);
+  if (spec.realtime) ask_for_realtime();  // after the neighbours, who would inherit it
   Session session(module, spec);
   Status anchored = session.measure_anchors(anchors);
   if (!anchored) return anchored.error();
-  for (size_t i = 0; i < points.size() && !session.time_is_up(); ++i) {
+  for (size_t i = 0; i < points.size() && !session.time_is_up(); i += kInTurns) {
     spec.progress(i, points.size(), points[i].probe);
-    const Result<double> measured = session.measure(points[i], false);
+    const std::span<const ProbePoint> some =
+        std::span(points).subspan(i, std::min(kInTurns, points.size() - i));
+    const Result<std::vector<double>> measured = session.measure(some, false);
     if (!measured) return measured.error();
     if (!session.anchors_are_due()) continue;
     anchored = session.measure_anchors(anchors);

@@ -13,6 +13,9 @@ namespace soapbox::calib {
 
 struct SessionSpec {
   bool quick = false;
+  // Of a processor: ask for real-time priority (precise_wait.h), so that other programs stay off
+  // the core that measures; the others they may share.
+  bool realtime = false;
   uint64_t seed = 1;
   double most_seconds = 180;  // wall time; what is not measured by then is left out
   std::function<bool()> interrupted = [] { return false; };

@@ -1,6 +1,7 @@
 #include "calib/task_kernels.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <utility>
 
@@ -10,56 +11,46 @@
 namespace soapbox::calib {
 namespace {
 
-using MadeKernel = Result<std::unique_ptr<PreparedKernel>>;
-
 // Says of each task what it amounts to.
 class TaskWork {
  public:
-  TaskWork(const OpGraph& graph, const Plan& plan, KernelModule& module)
-      : graph_(graph), plan_(plan), module_(module) {}
+  TaskWork(const OpGraph& graph, const Plan& plan) : graph_(graph), plan_(plan) {}
 
-  Status make(const TaskLabel& label, std::vector<std::unique_ptr<PreparedKernel>>& out) {
+  std::vector<TaskPart> parts(const TaskLabel& label) {
     switch (label.kind) {
       case TaskKind::kForward:
-        return add(label, Phase::kForward, out);
-      case TaskKind::kBackward: {
-        Status done = add(label, Phase::kBackwardInput, out);
-        return done ? add(label, Phase::kBackwardWeight, out) : done;
-      }
+        return pieces(label, {Phase::kForward});
+      case TaskKind::kBackward:
+        return pieces(label, {Phase::kBackwardInput, Phase::kBackwardWeight});
       case TaskKind::kGradientSum:
         // Partial gradients of a whole piece: what overlaps more is rare and costs more.
-        return add(StreamWork{StreamWork::Kind::kSum, piece_bytes(label.op), 2}, out);
+        return {StreamWork{StreamWork::Kind::kSum, piece_bytes(label.op), 2}};
       case TaskKind::kUpdate:
-        return add(StreamWork{StreamWork::Kind::kUpdate, next_slice(label), 2}, out);
+        return {StreamWork{StreamWork::Kind::kUpdate, next_slice(label), 2}};
       case TaskKind::kForwardTransfer:
       case TaskKind::kBackwardTransfer:
       case TaskKind::kSyncTransfer:
-        return add(StreamWork{StreamWork::Kind::kCopy, label.bytes, 1}, out);
+        return {StreamWork{StreamWork::Kind::kCopy, label.bytes, 1}};
       case TaskKind::kBarrier:
-        return ok();
+        return {};
     }
     SOAPBOX_CHECK(false, "a kind of task");
   }
 
  private:
-  Status keep(MadeKernel kernel, std::vector<std::unique_ptr<PreparedKernel>>& out) {
-    if (!kernel) return kernel.error();
-    out.push_back(*std::move(kernel));
-    return ok();
-  }
-  Status add(const StreamWork& work, std::vector<std::unique_ptr<PreparedKernel>>& out) {
-    return keep(module_.prepare(work), out);
-  }
-  Status add(const TaskLabel& label, Phase phase,
-             std::vector<std::unique_ptr<PreparedKernel>>& out) {
+  // Of the phases those that have work.
+  std::vector<TaskPart> pieces(const TaskLabel& label, std::initializer_list<Phase> phases) {
     const Operator& op = graph_.op(label.op);
     const Extents extents = extents_of(label.op);
     const PieceWork work = work_of(op, extents);
-    const Work& part = phase == Phase::kForward         ? work.forward
-                       : phase == Phase::kBackwardInput ? work.backward_input
-                                                        : work.backward_weight;
-    if (part.kernels == 0) return ok();
-    return keep(module_.prepare(op, extents, phase), out);
+    std::vector<TaskPart> out;
+    for (const Phase phase : phases) {
+      const Work& part = phase == Phase::kForward         ? work.forward
+                         : phase == Phase::kBackwardInput ? work.backward_input
+                                                          : work.backward_weight;
+      if (part.kernels > 0) out.push_back(PiecePart{&op, extents, phase});
+    }
+    return out;
   }
   Extents extents_of(OpId id) const {
     Extents extents = {1, 1, 1, 1, 1, 1};
@@ -91,27 +82,56 @@ class TaskWork {
 
   const OpGraph& graph_;
   const Plan& plan_;
-  KernelModule& module_;
   std::map<WeightId, std::vector<WeightSlice>> slices_;
   std::map<std::pair<WeightId, DeviceId>, size_t> updates_;
 };
 
+Result<std::unique_ptr<PreparedKernel>> prepare(const TaskPart& part, const TaskLabel& label,
+                                                const DeviceModules& modules) {
+  KernelModule& own = *modules[label.from];
+  if (const auto* piece = std::get_if<PiecePart>(&part)) {
+    return own.prepare(*piece->op, piece->extents, piece->phase);
+  }
+  StreamWork work = std::get<StreamWork>(part);
+  if (work.kind != StreamWork::Kind::kCopy) return own.prepare(work);
+  KernelModule& other = *modules[label.to];
+  const bool leaves = own.device() != nullptr;
+  const bool arrives = other.device() != nullptr;
+  if (leaves == arrives) return own.prepare(work);
+  work.kind = leaves ? StreamWork::Kind::kFromDevice : StreamWork::Kind::kToDevice;
+  return (leaves ? own : other).prepare(work);
+}
+
 }  // namespace
 
-Result<IdVector<TaskId, TaskKernels>> make_task_kernels(const Model& model, const Plan& plan,
-                                                        const Lowered& lowered,
-                                                        KernelModule& module) {
+Result<IdVector<TaskId, std::vector<TaskPart>>> make_task_parts(const Model& model,
+                                                                const Plan& plan,
+                                                                const Lowered& lowered) {
   if (plan.sync != SyncMode::kOverlapped && plan.sync != SyncMode::kBulk) {
     return Error{ErrorCode::kUsage,
                  str_cat("real kernels run plans that synchronise overlapped or bulk, not ",
                          to_string(plan.sync)),
                  {}};
   }
+  IdVector<TaskId, std::vector<TaskPart>> parts;
+  TaskWork work(model.graph, plan);
+  for (const TaskId task : lowered.labels.ids()) parts.push_back(work.parts(lowered.labels[task]));
+  return parts;
+}
+
+Result<IdVector<TaskId, TaskKernels>> make_task_kernels(const Model& model, const Plan& plan,
+                                                        const Lowered& lowered,
+                                                        const DeviceModules& modules) {
+  const auto parts = make_task_parts(model, plan, lowered);
+  if (!parts) return parts.error();
   IdVector<TaskId, TaskKernels> kernels;
-  TaskWork work(model.graph, plan, module);
-  for (const TaskId task : lowered.labels.ids()) {
-    const Status made = work.make(lowered.labels[task], kernels[kernels.push_back({})]);
-    if (!made) return made.error();
+  for (const TaskId task : parts->ids()) {
+    TaskKernels& own = kernels[kernels.push_back({})];
+    for (const TaskPart& part : (*parts)[task]) {
+      Result<std::unique_ptr<PreparedKernel>> kernel = prepare(part, lowered.labels[task], modules);
+      if (!kernel) return kernel.error();
+      own.push_back(*std::move(kernel));
+    }
   }
   return kernels;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "calib/cuda/operators.h"
 #include "calib/precise_wait.h"
@@ -205,26 +207,40 @@ Status Device::time(PreparedKernel& kernel, size_t pairs, TimedRuns& out) try {
   return failed(error);
 }
 
-Result<UntracedTimes> Device::untraced_times(PreparedKernel& kernel) try {
+Result<double> Device::replay_seconds(PreparedKernel& kernel) try {
   constexpr double kLong_s = 1e-3;
-  constexpr int kLaunches = 8;
   const Launches& launches = launches_of(kernel);
   const cudaStream_t stream = gpu_.stream();
   const Paused paused(trace_);
   const auto replay = [&](int copies) {
     return Graph(stream, [&] { launch_copies(launches, copies, stream); }).seconds();
   };
-  UntracedTimes times;
   const double one = replay(1);
   const int many = one > kLong_s ? 3 : 21;
-  times.replay_s = (replay(many) - one) / (many - 1);
-  launch_copies(launches, 1, stream);
-  gpu_.wait();
-  const int64_t before_ns = steady_now_ns();
-  launch_copies(launches, kLaunches, stream);
-  times.launch_s = static_cast<double>(steady_now_ns() - before_ns) * 1e-9 / kLaunches;
-  gpu_.wait();
-  return times;
+  return (replay(many) - one) / (many - 1);
+} catch (const std::exception& error) {
+  return failed(error);
+}
+
+Result<std::vector<double>> Device::launch_seconds(std::span<PreparedKernel* const> kernels) try {
+  constexpr size_t kTurns = 9;
+  const Paused paused(trace_);
+  std::vector<std::vector<double>> times(kernels.size());
+  for (size_t turn = 0; turn <= kTurns; ++turn) {
+    for (size_t i = 0; i < kernels.size(); ++i) {
+      const int64_t before_ns = steady_now_ns();
+      launches_of(*kernels[i]).launch(gpu_.stream());
+      const int64_t took_ns = steady_now_ns() - before_ns;
+      if (turn > 0) times[i].push_back(static_cast<double>(took_ns) * 1e-9);  // the first loads
+    }
+    gpu_.wait();  // the queue of launches holds a turn, and never fills
+  }
+  std::vector<double> medians;
+  for (std::vector<double>& some : times) {
+    std::nth_element(some.begin(), some.begin() + kTurns / 2, some.end());
+    medians.push_back(some[kTurns / 2]);
+  }
+  return medians;
 } catch (const std::exception& error) {
   return failed(error);
 }
@@ -253,49 +269,71 @@ Result<DispatchTimes> Device::dispatch_times() try {
   return failed(error);
 }
 
+namespace {
+
 // Before each run the caches are flushed: every kernel reads buffers of its own, so that all are
 // cold, as they were measured. The whole is timed without tracing; where each task lies in it comes
 // from a traced run, stretched to the same length.
-Result<DeviceRun> Device::run(const std::vector<DeviceTask>& tasks, LaunchMode mode) try {
-  const cudaStream_t stream = gpu_.stream();
-  launch_all(tasks, stream);  // loads the code of every kernel
-  gpu_.wait();
-  trace_.take();
-  for (const DeviceTask& task : tasks) {
-    launch_mark(stream);
-    for (PreparedKernel* const kernel : task) launches_of(*kernel).launch(stream);
-  }
-  gpu_.wait();
-  std::vector<size_t> counts;
-  for (const Segment& segment : split_at_marks(trace_.take(), Launches::Counts::kAll)) {
-    counts.push_back(segment.count);
-  }
-  DeviceRun run;
-  {
-    const Paused paused(trace_);
-    Stopwatch watch(stream);
-    double seconds = 0;
-    if (mode == LaunchMode::kGraph) {
-      const Graph graph(stream, [&] { launch_all(tasks, stream); });
-      graph.launch();
-      gpu_.flush(stream);
-      watch.start();
-      graph.launch();
-      seconds = watch.stop_s();
-    } else {
-      gpu_.flush(stream);
-      gpu_.wait();
-      watch.start();
-      launch_all(tasks, stream);
-      seconds = watch.stop_s();
+class TasksOnGpu : public LoadedTasks {
+ public:
+  TasksOnGpu(const Gpu& gpu, Trace& trace, std::vector<DeviceTask> tasks, LaunchMode mode)
+      : gpu_(gpu), trace_(trace), tasks_(std::move(tasks)) {
+    const cudaStream_t stream = gpu_.stream();
+    launch_all(tasks_, stream);  // loads the code of every kernel
+    gpu_.wait();
+    trace_.take();
+    for (const DeviceTask& task : tasks_) {
+      launch_mark(stream);
+      for (PreparedKernel* const kernel : task) launches_of(*kernel).launch(stream);
     }
-    run.makespan_ns = std::llround(seconds * 1e9);
+    gpu_.wait();
+    for (const Segment& segment : split_at_marks(trace_.take(), Launches::Counts::kAll)) {
+      counts_.push_back(segment.count);
+    }
+    if (mode == LaunchMode::kStream) return;
+    const Paused paused(trace_);
+    graph_.emplace(stream, [&] { launch_all(tasks_, stream); });
+    graph_->launch();
+    gpu_.wait();
   }
-  trace_.take();
-  gpu_.flush(stream);
-  launch_all(tasks, stream);
-  gpu_.wait();
-  const std::vector<Segment> segments = split_by_counts(trace_.take(), counts);
+
+  Result<DeviceRun> run() override try {
+    const double seconds = time();
+    trace_.take();
+    gpu_.flush(gpu_.stream());
+    launch_all(tasks_, gpu_.stream());
+    gpu_.wait();
+    return stretched(split_by_counts(trace_.take(), counts_), std::llround(seconds * 1e9));
+  } catch (const std::exception& error) {
+    return failed(error);
+  }
+
+ private:
+  double time() {
+    const Paused paused(trace_);
+    Stopwatch watch(gpu_.stream());
+    gpu_.flush(gpu_.stream());
+    // A replay is queued behind the flush; launches by the host begin when the device is idle.
+    if (!graph_) gpu_.wait();
+    watch.start();
+    if (graph_) {
+      graph_->launch();
+    } else {
+      launch_all(tasks_, gpu_.stream());
+    }
+    return watch.stop_s();
+  }
+
+  const Gpu& gpu_;
+  Trace& trace_;
+  std::vector<DeviceTask> tasks_;
+  std::vector<size_t> counts_;  // activities of each task
+  std::optional<Graph> graph_;
+};
+
+}  // namespace
+
+DeviceRun stretched(const std::vector<Segment>& segments, int64_t makespan_ns) {
   int64_t origin = std::numeric_limits<int64_t>::max();
   int64_t end = 0;
   for (const Segment& segment : segments) {
@@ -304,7 +342,9 @@ Result<DeviceRun> Device::run(const std::vector<DeviceTask>& tasks, LaunchMode m
     end = std::max(end, segment.end_ns);
   }
   const double stretch =
-      end > origin ? static_cast<double>(run.makespan_ns) / static_cast<double>(end - origin) : 1;
+      end > origin ? static_cast<double>(makespan_ns) / static_cast<double>(end - origin) : 1;
+  DeviceRun run;
+  run.makespan_ns = makespan_ns;
   int64_t last = 0;
   for (const Segment& segment : segments) {
     const auto at = [&](int64_t ns) {
@@ -315,6 +355,12 @@ Result<DeviceRun> Device::run(const std::vector<DeviceTask>& tasks, LaunchMode m
     last = run.end_ns.back();
   }
   return run;
+}
+
+Result<std::unique_ptr<LoadedTasks>> Device::load(std::vector<DeviceTask> tasks,
+                                                  LaunchMode mode) try {
+  return std::unique_ptr<LoadedTasks>(
+      std::make_unique<TasksOnGpu>(gpu_, trace_, std::move(tasks), mode));
 } catch (const std::exception& error) {
   return failed(error);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "calib/cuda/clock.h"
@@ -31,16 +32,22 @@ std::vector<Segment> split_at_marks(const std::vector<Activity>& activities,
 std::vector<Segment> split_by_counts(const std::vector<Activity>& activities,
                                      const std::vector<size_t>& counts);
 
+// A run of `makespan_ns` in which tasks lie as their segments do, from the first one's start; a
+// task without activities is a moment.
+DeviceRun stretched(const std::vector<Segment>& segments, int64_t makespan_ns);
+
 class Device : public KernelDevice {
  public:
   explicit Device(const Gpu& gpu) : gpu_(gpu) {}
 
   DeviceDescription description() const override;
   Status time(PreparedKernel& kernel, size_t pairs, TimedRuns& out) override;
-  Result<UntracedTimes> untraced_times(PreparedKernel& kernel) override;
+  Result<double> replay_seconds(PreparedKernel& kernel) override;
+  Result<std::vector<double>> launch_seconds(std::span<PreparedKernel* const> kernels) override;
   Result<DispatchTimes> dispatch_times() override;
   double clock_mhz() const override { return clock_.mhz(); }
-  Result<DeviceRun> run(const std::vector<DeviceTask>& tasks, LaunchMode mode) override;
+  Result<std::unique_ptr<LoadedTasks>> load(std::vector<DeviceTask> tasks,
+                                            LaunchMode mode) override;
 
  private:
   const Gpu& gpu_;

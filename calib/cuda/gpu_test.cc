@@ -225,12 +225,28 @@ TEST_F(OnGpu, TheTwoTimersAgree) {
   add_product(kernel, {.m = 4096, .n = 4096, .k = 4096, .type = DataType::kBf16});
   TimedRuns runs;
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(device_->time(kernel, 10, runs));
-  const Result<UntracedTimes> untraced = device_->untraced_times(kernel);
-  ASSERT_TRUE(untraced) << untraced.error().message;
+  const Result<double> replay_s = device_->replay_seconds(kernel);
+  ASSERT_TRUE(replay_s) << replay_s.error().message;
   EXPECT_EQ(runs.cold_s.size(), 50U);
-  EXPECT_NEAR(untraced->replay_s / median(runs.hot_s), 1, 0.1);
-  EXPECT_GT(untraced->replay_s,
-            2.0 * 4096 * 4096 * 4096 / 5e15);  // no GPU of these years is as fast
+  EXPECT_NEAR(*replay_s / median(runs.hot_s), 1, 0.1);
+  EXPECT_GT(*replay_s, 2.0 * 4096 * 4096 * 4096 / 5e15);  // no GPU of these years is as fast
+}
+
+// The host does not wait for what it launches: a long product costs it no more than a second one
+// of the same routine that is a thousand times shorter, and both some microseconds.
+TEST_F(OnGpu, LaunchesCostTheHostTheSameWhateverTheDeviceDoes) {
+  Launches long_one(*gpu_);
+  add_product(long_one, {.m = 8192, .n = 8192, .k = 8192, .type = DataType::kBf16});
+  Launches short_one(*gpu_);
+  add_product(short_one, {.m = 512, .n = 512, .k = 512, .type = DataType::kBf16});
+  const Result<std::vector<double>> times =
+      device_->launch_seconds(std::vector<PreparedKernel*>{&long_one, &short_one});
+  ASSERT_TRUE(times) << times.error().message;
+  ASSERT_EQ(times->size(), 2U);
+  for (const double seconds : *times) {
+    EXPECT_GT(seconds, 5e-7);
+    EXPECT_LT(seconds, 1e-4);
+  }
 }
 
 TEST_F(OnGpu, ARunOfTasksHasTheirTimesInOrder) {
@@ -240,7 +256,10 @@ TEST_F(OnGpu, ARunOfTasksHasTheirTimesInOrder) {
   add_stream(short_one, {StreamWork::Kind::kUpdate, Bytes(1 << 20), 2});
   const std::vector<DeviceTask> tasks = {{&long_one}, {}, {&short_one, &short_one}, {&long_one}};
   for (const LaunchMode mode : {LaunchMode::kStream, LaunchMode::kGraph}) {
-    const Result<DeviceRun> run = device_->run(tasks, mode);
+    const auto loaded = device_->load(tasks, mode);
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    ASSERT_TRUE((*loaded)->run());  // as often as one likes
+    const Result<DeviceRun> run = (*loaded)->run();
     ASSERT_TRUE(run) << run.error().message;
     ASSERT_EQ(run->start_ns.size(), tasks.size());
     int64_t before = 0;

@@ -18,7 +18,7 @@ class Launches : public PreparedKernel {
   enum class Counts : uint8_t { kAll, kKernels, kCopies };
   using Step = std::function<void(cudaStream_t)>;
 
-  explicit Launches(const Gpu& gpu) : gpu_(gpu) {}
+  explicit Launches(const Gpu& gpu) : gpu_(gpu), own_stream_(gpu.stream()) {}
 
   const Gpu& gpu() const { return gpu_; }
   void add(Step step) { steps_.push_back(std::move(step)); }
@@ -50,6 +50,8 @@ class Launches : public PreparedKernel {
     owned_.push_back(owned);
     return owned.get();
   }
+  // run() runs beside what other kernels do on the first stream.
+  void run_beside() { own_stream_ = gpu_.second_stream(); }
   void set_counts(Counts counts) { counts_ = counts; }
   Counts counts() const { return counts_; }
   // In the order in which they were made.
@@ -60,13 +62,17 @@ class Launches : public PreparedKernel {
     check(cudaGetLastError());
   }
   void run() override {
-    launch(gpu_.stream());
+    launch(own_stream_);
+    check(cudaStreamSynchronize(own_stream_));
+  }
+  void cool() override {
+    gpu_.flush(gpu_.stream());
     gpu_.wait();
   }
-  void cool() override { gpu_.flush(gpu_.stream()); }
 
  private:
   const Gpu& gpu_;
+  cudaStream_t own_stream_;
   Counts counts_ = Counts::kAll;
   uint32_t seed_ = 0;
   std::vector<Step> steps_;

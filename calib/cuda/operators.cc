@@ -201,6 +201,7 @@ void add_host_copy(Launches& kernel, StreamWork::Kind kind, size_t bytes) {
   const bool to_device =
       kind == StreamWork::Kind::kToDevice || kind == StreamWork::Kind::kToDevicePageable;
   kernel.set_counts(Launches::Counts::kCopies);
+  kernel.run_beside();
   kernel.add([=](cudaStream_t stream) {
     check(cudaMemcpyAsync(to_device ? device : host, to_device ? host : device, bytes,
                           to_device ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream));

@@ -137,6 +137,15 @@ TEST(Trace, ARunIsWhatFollowsAMark) {
   EXPECT_EQ(split_at_marks(two_runs(), Launches::Counts::kKernels)[0].end_ns, 20);
 }
 
+// 100 to 400 ns traced, 600 ns untraced: twice as long, from the first start.
+TEST(Trace, ARunIsStretchedToItsUntracedLength) {
+  const DeviceRun run = stretched({{100, 200, 1}, {0, 0, 0}, {300, 400, 2}}, 600);
+  EXPECT_EQ(run.start_ns, (std::vector<int64_t>{0, 200, 400}));
+  EXPECT_EQ(run.end_ns, (std::vector<int64_t>{200, 200, 600}));
+  EXPECT_EQ(run.makespan_ns, 600);
+  EXPECT_EQ(stretched({{0, 0, 0}}, 5).end_ns, std::vector<int64_t>{0});
+}
+
 TEST(Trace, TasksAreDividedByHowManyActivitiesEachHas) {
   const auto tasks = split_by_counts(two_runs(), {1, 0, 2, 1, 2});
   ASSERT_EQ(tasks.size(), 5U);

@@ -63,7 +63,8 @@ Result<CalibrateOptions> read_options(const Arguments& arguments) {
     return usage_error(unknown_name("--backend", options.backend, known));
   }
   options.from = arguments.text("from");
-  for (const char* const option : {"quick", "models", "batch", "seed", "time-limit", "backend"}) {
+  for (const char* const option :
+       {"quick", "models", "batch", "seed", "time-limit", "backend", "realtime"}) {
     if (options.from && arguments.has(option)) {
       return usage_error(str_cat("calibrate: --", option, " does not apply to --from"));
     }
@@ -82,8 +83,12 @@ Result<CalibrateOptions> read_options(const Arguments& arguments) {
   const auto limit = arguments.whole_number("time-limit", 1, kMostSeconds);
   if (!limit) return limit.error();
   options.session.quick = arguments.has("quick");
+  options.session.realtime = arguments.has("realtime");
+  if (options.session.realtime && options.backend == "cuda") {
+    return usage_error("calibrate: --realtime is for --backend cpu");
+  }
   options.session.seed = static_cast<uint64_t>(seed->value_or(1));
-  const int64_t usual = options.session.quick ? 100 : 600;
+  const int64_t usual = options.session.quick ? 150 : 600;
   options.session.most_seconds = static_cast<double>(limit->value_or(usual));
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();
@@ -313,7 +318,9 @@ CommandRow calibrate_command() {
                 "cuda: costs of kernels that are replayed as a graph (default), or launched one by "
                 "one: stream"},
                {"quick", "", "about a third of the points, fewer samples of each"},
-               {"time-limit", "S", "seconds of measuring (default 600, with --quick 100)"},
+               {"realtime", "",
+                "cpu: ask for real-time priority, so that other programs do not disturb"},
+               {"time-limit", "S", "seconds of measuring (default 600, with --quick 150)"},
                {"seed", "S", "of sizes and order (default 1)"},
                {"from", "FILE", "do not measure: fit these raw samples again"},
                format_option()},

@@ -1,5 +1,6 @@
 // soapbox execute: plans run for real, beside what was predicted of them.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -151,10 +152,19 @@ Result<std::vector<NamedPlan>> choose_plans(const LoadedProblem& loaded,
   return std::vector<NamedPlan>{{method.name, run_key(loaded, method, 0), *std::move(plan)}};
 }
 
-std::string percent(double fraction) {
+std::string decimals(double value, int count) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.2f %%", 100 * fraction);
+  std::snprintf(text, sizeof text, "%.*f", count, value);
   return text;
+}
+
+std::string percent(double fraction) {
+  return str_cat(decimals(100 * fraction, 2), " %");
+}
+
+std::string correlation(std::span<const double> a, std::span<const double> b) {
+  const std::optional<double> found = results::rank_correlation(a, b);
+  return found ? decimals(*found, 3) : "unknown";
 }
 
 // The comparisons of all plans as a table, and what they come to.
@@ -169,6 +179,7 @@ class Comparisons {
     predicted_.push_back(comparison.predicted_time.seconds());
     measured_.push_back(comparison.measured_time.seconds());
     errors_.push_back(std::fabs(comparison.error()));
+    for (size_t i = 0; i < 2; ++i) halves_[i].push_back(comparison.half_s[i]);
   }
   double worst() const { return *std::max_element(errors_.begin(), errors_.end()); }
   const results::Table& table() const { return table_; }
@@ -178,11 +189,12 @@ class Comparisons {
                 percent(results::mean_absolute_relative_error(predicted_, measured_)), ", median ",
                 percent(results::quantile(errors_, 0.5)), ", worst ", percent(worst()));
     if (errors_.size() >= 2) {
-      if (const auto correlation = results::rank_correlation(predicted_, measured_)) {
-        char digits[32];
-        std::snprintf(digits, sizeof digits, "%.3f", *correlation);
-        text += str_cat(", rank correlation ", digits);
-      }
+      const auto [least, most] = std::minmax_element(predicted_.begin(), predicted_.end());
+      text +=
+          str_cat(", rank correlation ", correlation(predicted_, measured_),
+                  "\nwhat could be had: the longest prediction is ", decimals(*most / *least, 2),
+                  " times the shortest; halves of the runs have a rank correlation of ",
+                  correlation(halves_[0], halves_[1]), " with each other");
     }
     return str_cat(text, "\n");
   }
@@ -202,6 +214,7 @@ class Comparisons {
   std::vector<double> predicted_;
   std::vector<double> measured_;
   std::vector<double> errors_;
+  std::array<std::vector<double>, 2> halves_;
 };
 
 CommandResult present(const results::Table& table, const std::string& summary, double worst,
@@ -260,16 +273,15 @@ Result<CommandResult> execute_plans(const Arguments& arguments, const ExecuteOpt
   Result<results::Store> store = results::Store::open(database);
   if (!store) return store.error();
   const Interrupt interrupt;
+  Result<std::vector<Comparison>> runs =
+      run_for_real(**loaded, *plans, *options.backend, options.run, *store, interrupt, console);
+  if (!runs) return runs.error();
   Comparisons comparisons;
-  for (const NamedPlan& plan : *plans) {
-    Result<Comparison> comparison =
-        run_for_real(**loaded, plan, *options.backend, options.run, *store, interrupt, console);
-    if (!comparison) return comparison.error();
-    comparisons.add(plan.name, *comparison);
-    if (!trace) continue;
-    comparison->predicted.timeline = comparison->measured;
-    const Status written =
-        write_file(*trace, chrome_trace((*loaded)->problem(), comparison->predicted));
+  for (size_t i = 0; i < plans->size(); ++i) comparisons.add((*plans)[i].name, (*runs)[i]);
+  if (trace) {
+    Run& shown = runs->front().predicted;
+    shown.timeline = runs->front().measured;
+    const Status written = write_file(*trace, chrome_trace((*loaded)->problem(), shown));
     if (!written) return written.error();
   }
   return present(comparisons.table(), str_cat(comparisons.summary(), "database: ", database, "\n"),

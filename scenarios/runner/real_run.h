@@ -1,6 +1,10 @@
-// One plan run for real, in this order: its prediction is stored, it runs, both are compared.
+// Plans run for real, in this order: their predictions are stored, they run, both are compared.
+//
+// Plans take turns: all run once, then all once more, so that a machine that slows down or speeds
+// up does so for all of them. Of a plan's runs the fastest counts.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -41,6 +45,9 @@ struct PreparedRun {
 struct BackendRow {
   std::string_view name;
   std::string_view summary;
+  // Changes what the simulator predicts of a plan, and the key of the run that it is stored as.
+  Status (*adjust)(const LoadedProblem& loaded, const Plan& plan, const RealRunSpec& spec,
+                   Run& predicted, results::RunKey& key);
   Result<PreparedRun> (*prepare)(const LoadedProblem& loaded, const Plan& plan,
                                  const Run& predicted, const RealRunSpec& spec,
                                  const Interrupt& interrupt);
@@ -64,15 +71,21 @@ struct Comparison {
   double time_scale = 1;
   double lateness_p50_s = 0;  // of the repeat's tasks, real time
   double lateness_p99_s = 0;
+  // The fastest of every other run, the first and the second one's: how well a plan's own
+  // measurements agree. Equal where there was one run.
+  std::array<double, 2> half_s = {};
   double error() const { return predicted_time.seconds() / measured_time.seconds() - 1; }
   // How far the end of a task is from its predicted one, as a share of the measured iteration.
   double task_error_mean = 0;
   double task_error_worst = 0;
 };
 
-Result<Comparison> run_for_real(const LoadedProblem& loaded, const NamedPlan& plan,
-                                const BackendRow& backend, const RealRunSpec& spec,
-                                results::Store& store, const Interrupt& interrupt,
-                                const Console& console);
+// One for each plan. At most kPlansInTurn are prepared and take turns at a time: all have buffers.
+inline constexpr size_t kPlansInTurn = 32;
+Result<std::vector<Comparison>> run_for_real(const LoadedProblem& loaded,
+                                             std::span<const NamedPlan> plans,
+                                             const BackendRow& backend, const RealRunSpec& spec,
+                                             results::Store& store, const Interrupt& interrupt,
+                                             const Console& console);
 
 }  // namespace soapbox::runner
