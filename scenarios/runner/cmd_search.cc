@@ -173,7 +173,8 @@ CommandRow search_command() {
       "tensor, data and sharded parallelism for every layer, from tables of costs.\n\n"
       "Switches of --set: gradient_sync=once|inside, transfers=communication_stage|compute_stage, "
       "backward=profiled|twice_forward, memory=gpipe|1f1b, overlap=slowed|none, "
-      "gathers=prefetched|exposed, compute_slowdown=F, traffic_slowdown=F.";
+      "gathers=prefetched|exposed, compute_slowdown=F, traffic_slowdown=F, "
+      "activation_factor=F (what layers keep takes F times its bytes).";
   return {"search", "Searches for the fastest plan.", std::move(syntax), run};
 }
 

@@ -186,6 +186,7 @@ Contestant read_planner(const TomlTable& table) {
   }
   contestant.seeds = {0};
   contestant.label = table.string_or("label", contestant.method.name);
+  contestant.reference = table.string_or("reference", "");
   return contestant;
 }
 

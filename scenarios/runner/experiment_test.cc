@@ -173,6 +173,10 @@ TEST_F(ExperimentFile, TheFilesOfTheProjectAreAccepted) {
   ASSERT_TRUE(fig6) << fig6.error().to_string();
   EXPECT_EQ(expand(*fig6).size(), 216u);
   EXPECT_EQ(fig6->published.size(), 216u);
+  const Result<Experiment> uniap = read_experiment(*find_scenarios(), folder + "uniap.toml");
+  ASSERT_TRUE(uniap) << uniap.error().to_string();
+  EXPECT_EQ(expand(*uniap).size(), 12u * 9u);
+  EXPECT_EQ(uniap->published.size(), 8u);
 }
 
 }  // namespace

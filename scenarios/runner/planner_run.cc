@@ -21,6 +21,7 @@ std::string canonical_settings(const PlannerSearchSpec& spec) {
   if (spec.cpu_limit_s != PlannerSearchSpec{}.cpu_limit_s)
     settings["cpu_limit_s"] = spec.cpu_limit_s;
   const uniap::TableOptions& t = spec.tables;
+  if (t.activation_factor != 1) settings["activation_factor"] = t.activation_factor;
   settings["tables"] = {static_cast<int>(t.gradient_sync),
                         static_cast<int>(t.transfers),
                         static_cast<int>(t.backward),

@@ -185,6 +185,9 @@ label = "miqp_own"
 planner = "megatron"
 )";
   const std::string db = folder.path("small.db");
+  const Ran dry = folder.run({"race", experiment, "--db", db, "--dry-run", "--format", "json"});
+  EXPECT_TRUE(json::parse(dry.output)[0].at("estimate_s").is_null()) << dry.output;
+  EXPECT_THAT(dry.messages, HasSubstr("unknown time"));
   const Ran ran = folder.run({"race", experiment, "--db", db, "--format", "json"});
   ASSERT_EQ(ran.exit_code, 0) << ran.messages;
   const json rows = json::parse(ran.output);

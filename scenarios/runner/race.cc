@@ -276,24 +276,29 @@ results::Table race_plan(const Race& race, size_t jobs, std::string& summary) {
   std::map<size_t, double> seconds_per_evaluation;  // by contest
   double total_s = 0;
   size_t stored = 0;
+  // Only the planning itself would tell how long a planner takes.
+  const bool is_known = !is_of_planners(race.experiment);
   for (const RaceEntry& entry : race.entries) {
     const auto [found, is_new] = seconds_per_evaluation.emplace(entry.planned.contest, 0.0);
-    // A planner's search and its one simulation are over before an estimate is made.
-    if (is_new && !is_of_planners(race.experiment)) {
+    if (is_new && is_known) {
       found->second = time_one_evaluation(*race.problems[entry.planned.contest]);
     }
-    const double estimate_s =
-        entry.was_stored
-            ? 0
-            : found->second * static_cast<double>(std::max<uint64_t>(entry.key.budget, 1));
-    total_s += estimate_s;
+    std::optional<double> estimate_s = 0;
+    if (!entry.was_stored) {
+      estimate_s = found->second * static_cast<double>(std::max<uint64_t>(entry.key.budget, 1));
+      if (!is_known) estimate_s.reset();
+    }
+    total_s += estimate_s.value_or(0);
     stored += entry.was_stored ? 1 : 0;
     table.add_row({entry.key.instance.model, entry.key.instance.cluster, entry.key.instance.devices,
                    entry.key.instance.batch, contestant_of(race, entry).label, entry.key.seed,
                    entry.key.budget, entry.was_stored, estimate_s});
   }
-  summary = str_cat(race.entries.size(), " runs, ", stored, " stored already; about ",
-                    fixed(total_s / static_cast<double>(std::max<size_t>(jobs, 1)), 0), " s with ",
+  const std::string time =
+      is_known ? str_cat("about ",
+                         fixed(total_s / static_cast<double>(std::max<size_t>(jobs, 1)), 0), " s")
+               : "unknown time";
+  summary = str_cat(race.entries.size(), " runs, ", stored, " stored already; ", time, " with ",
                     jobs, " jobs\n");
   return table;
 }
@@ -310,7 +315,7 @@ RaceReport race_report(const Race& race) {
                       {"seed"},
                       {"samples_per_s_per_device", is_of_planners(race.experiment) ? 3 : 1},
                       {speedup, 2},
-                      {"published", 1},
+                      {"published", is_of_planners(race.experiment) ? 3 : 1},
                       {"error_percent", 1},
                       {"status"}}),
       "", 0};

@@ -32,8 +32,9 @@ namespace soapbox::miqp {
 struct ChainIncumbent {
   int64_t objective = kNoObjective;  // also a cutoff: nothing at or above it is wanted
   std::optional<Assignment> plan;
-  double table_s = 0;  // CPU time of making tables so far
-  double found_s = 0;  // of everything else, when `plan` was found
+  double table_s = 0;      // CPU time of making tables so far
+  double found_s = 0;      // of everything else, when `plan` was found
+  double other_cpu_s = 0;  // spent outside the calling thread
 
   void take(Assignment assignment, int64_t cost, const Stopwatch& stopwatch) {
     objective = cost;

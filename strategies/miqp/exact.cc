@@ -23,6 +23,7 @@ Solution conclude(const Instance& in, const SolveOptions& options, ChainIncumben
   solution.nodes = outcome.nodes;
   solution.table_cpu_s = best.table_s;
   solution.search_cpu_s = best.found_s;
+  solution.cpu_s = best.other_cpu_s;
   if (solution.plan) solution.objective = best.objective;
   if (!outcome.complete && outcome.bound < best.objective) {
     solution.status = SolveStatus::kLimit;
@@ -141,7 +142,7 @@ Solution solve_exact(const Instance& in, const SolveOptions& options) {
     solution = conclude(in, options, std::move(best), std::move(outcome));
   }
   solution.solver = "exact";
-  solution.cpu_s = stopwatch.elapsed_s();
+  solution.cpu_s += stopwatch.elapsed_s();
   // What was found right away took no search; nothing found is all proof.
   solution.proof_cpu_s =
       std::max(0.0, solution.cpu_s - solution.table_cpu_s - solution.search_cpu_s);

@@ -75,9 +75,13 @@ int64_t search_hybrid(const Instance& in, const Chain& chain, const Stopwatch& s
                       const SolveOptions& options, ChainIncumbent& best) {
   const MilpPruning pruning = prune_milp(in, chain, stopwatch, best.objective);
   if (count_pairs(in, pruning) > kMostPairs) return 0;
+  const double start_s = stopwatch.elapsed_s();
   const Solution solution = solve_milp_form(in, options, MilpForm::kFlow, pruning);
+  const double other_cpu_s = std::max(0.0, solution.cpu_s - (stopwatch.elapsed_s() - start_s));
+  best.other_cpu_s += other_cpu_s;
   if (solution.plan && solution.objective < best.objective) {
     best.take(*solution.plan, solution.objective, stopwatch);
+    best.found_s += other_cpu_s;
   }
   // No plan is left: the best one is the optimum, as far as the backend can tell.
   const int64_t bound = std::min(

@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 
 #include "sim/base/check.h"
 #include "strategies/miqp/certify.h"
@@ -111,6 +112,33 @@ std::vector<Instance> large(double noise) {
   return instances;
 }
 
+// Three of the first layers also feed every second layer behind: beyond chains, one hub and labels.
+Instance three_hubs(size_t layers, size_t strategies, size_t stages) {
+  InstanceSpec spec;
+  spec.layers = layers;
+  spec.strategies = strategies;
+  spec.stages = stages;
+  spec.microbatches = 16;
+  Instance in = random_chain(spec, layers);
+  Rng rng(layers, 5);
+  for (const uint32_t hub : {0, 3, 6}) {
+    for (uint32_t v = hub + 3; v < layers; v += 2) add_edge(in, hub, v, rng);
+  }
+  return in;
+}
+
+// What is known after a limit of CPU seconds: the gap of the best plan.
+void solve_within(benchmark::State& state, const Instance& in) {
+  Solution solution;
+  for (auto _ : state) {
+    SolveOptions options;
+    options.time_limit_s = static_cast<double>(state.range(0));
+    solution = solve_exact(in, options);
+  }
+  state.counters["gap_percent"] = 100 * solution.gap();
+  state.counters["all_cpu_s"] = solution.cpu_s;
+}
+
 const int kRegistered = [] {
   const auto add = [](const std::string& name, std::vector<Instance> instances) {
     benchmark::RegisterBenchmark(("solve/" + name).c_str(), [instances](benchmark::State& state) {
@@ -145,6 +173,18 @@ const int kRegistered = [] {
     const std::string stages = std::to_string(equal[i].stages);
     add("128_layers_equal/" + stages, {equal[i]});
     add("128_layers_different/" + stages, {different[i]});
+  }
+  for (const auto& [layers, strategies, stages] :
+       {std::array<size_t, 3>{26, 8, 4}, {50, 8, 4}, {50, 16, 8}}) {
+    const Instance in = three_hubs(layers, strategies, stages);
+    const std::string name = "hybrid/3_hubs/" + std::to_string(layers) + "_layers_" +
+                             std::to_string(strategies) + "_strategies_" + std::to_string(stages) +
+                             "_stages";
+    benchmark::RegisterBenchmark(name.c_str(),
+                                 [in](benchmark::State& state) { solve_within(state, in); })
+        ->Arg(30)
+        ->Iterations(1)
+        ->Unit(benchmark::kSecond);
   }
   return 0;
 }();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "sim/base/check.h"
 #include "sim/base/str.h"
@@ -67,7 +68,10 @@ void fill_layers(const LayerCosts& costs, const TableOptions& options, int64_t s
       const double traffic = traffic_time(options, seconds, tables.microbatches);
       tables.communication_s.push_back(traffic);
       tables.compute_s.push_back(seconds.forward + backward_time(options, seconds) + traffic);
-      tables.memory.push_back(costs.bytes(u, strategy, samples, tables.stages));
+      LayerBytes& bytes =
+          tables.memory.emplace_back(costs.bytes(u, strategy, samples, tables.stages));
+      const double activation = bytes.activation.as_double() * options.activation_factor;
+      bytes.activation = Bytes(static_cast<int64_t>(std::ceil(activation)));
     }
   }
 }
@@ -136,9 +140,10 @@ Status set_option(TableOptions& options, std::string_view name, std::string_view
     return choose(options.gathers, name, value, Values{"prefetched", "exposed"});
   if (name == "compute_slowdown") return read_factor(options.compute_slowdown, name, value);
   if (name == "traffic_slowdown") return read_factor(options.traffic_slowdown, name, value);
-  const std::vector<std::string> names = {"gradient_sync",    "transfers",       "backward",
-                                          "memory",           "overlap",         "gathers",
-                                          "compute_slowdown", "traffic_slowdown"};
+  if (name == "activation_factor") return read_factor(options.activation_factor, name, value);
+  const std::vector<std::string> names = {
+      "gradient_sync", "transfers",        "backward",         "memory",           "overlap",
+      "gathers",       "compute_slowdown", "traffic_slowdown", "activation_factor"};
   return bad_input(unknown_name("switch", name, names));
 }
 

@@ -52,6 +52,9 @@ struct TableOptions {
   Gathers gathers = Gathers::kPrefetched;
   double compute_slowdown = 1.0;  // while gradients are reduced
   double traffic_slowdown = 1.0;
+  // Activations take so many times what the backward pass needs of them: frameworks hold gradients
+  // beside them and fragments, and a profiler that reads peaks counts both.
+  double activation_factor = 1.0;
 };
 
 // "gradient_sync=once", ...: sets one switch by name. The error names the switch or the value and

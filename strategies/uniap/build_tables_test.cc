@@ -38,6 +38,19 @@ TEST(BuildTables, GradientsCountOnceOrInEveryMicrobatch) {
   EXPECT_DOUBLE_EQ(f.compute(0), 1 + 3 + 4);
 }
 
+TEST(BuildTables, ActivationsTakeSoManyTimesTheirBytes) {
+  const RoundCosts costs(4, 4, mebibytes(1000));
+  const CostTables once = build_tables(costs, {}, 2, 4, 8);
+  TableOptions options;
+  ASSERT_TRUE(set_option(options, "activation_factor", "1.5"));
+  const CostTables more = build_tables(costs, options, 2, 4, 8);
+  ASSERT_GT(once.memory[0].activation.count(), 0);
+  for (size_t i = 0; i < once.memory.size(); ++i) {
+    EXPECT_EQ(2 * more.memory[i].activation.count(), 3 * once.memory[i].activation.count());
+    EXPECT_EQ(more.memory[i].states, once.memory[i].states);
+  }
+}
+
 TEST(BuildTables, OverlapHidesGradientsBehindTheBackwardPass) {
   Fixture f;
   f.options.gradient_sync = GradientSync::kInside;
