@@ -118,7 +118,7 @@ LayerWriter::Scores LayerWriter::self_scores() const {
 }
 
 void LayerWriter::self_attention_forward() {
-  norm_forward();
+  norm_forward(input_bytes_);
   enter();
   for (const Linear& l : query_key_value(tokens_)) linear_forward(l);
   context_ring(work_.forward, 1);
@@ -127,6 +127,10 @@ void LayerWriter::self_attention_forward() {
   leave();
   residual_forward();
   kept_ += tokens() * value_bytes_ * static_cast<double>(qkv_width() + local_heads() * value_dim());
+  // The projection keeps its input as it was cast.
+  if (is_narrow(linear_type_)) {
+    kept_ += tokens() * input_bytes_ * static_cast<double>(local_heads() * value_dim());
+  }
   if (layer_.attention.kv_rank > 0) {
     kept_ += tokens() * value_bytes_ *
              static_cast<double>(layer_.attention.kv_rank + layer_.attention.query_rank);
@@ -165,7 +169,7 @@ LayerWriter::Scores LayerWriter::cross_scores() const {
 
 void LayerWriter::cross_attention_forward() {
   if (layer_.cross_len == 0) return;
-  norm_forward();
+  norm_forward(input_bytes_);
   enter();
   for (const Linear& l : cross_products()) linear_forward(l);
   attention_forward(cross_scores());

@@ -36,7 +36,7 @@ void LayerWriter::write_block() {
   if (layer_.attention.heads > 0) self_attention_forward();
   cross_attention_forward();
   const double before_mlp = kept_;
-  norm_forward();
+  norm_forward(experts ? value_bytes_ : input_bytes_);  // routers multiply in no narrow type
   if (!experts || layer_.mlp.shared_hidden > 0) {
     enter();
     mlp_forward(experts ? layer_.mlp.shared_hidden : layer_.mlp.hidden);
@@ -102,7 +102,7 @@ void LayerWriter::write_head() {
   const auto classes = static_cast<int64_t>(ceil_divide(padded_vocab(), tensor_));
   const Linear logits = {1, tokens_, classes, layer_.hidden, KernelKind::kGemm, /*wide=*/true};
   const double values = tokens() * static_cast<double>(classes);
-  norm_forward();
+  norm_forward(value_bytes_);
   enter();
   linear_forward(logits);
   // Cross-entropy in fp32: the copy, the maximum, the sum and the quotient.

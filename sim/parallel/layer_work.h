@@ -16,6 +16,7 @@
 //
 // Bytes kept for the backward pass follow the same list (Korthikanti et al., section 4): with
 // 16-bit values, no tensor parallelism and unfused attention they are s b h (34 + 5 a s / h).
+// Linear layers in fp8 or fp4 keep their inputs as they were cast (Transformer Engine).
 // Weight gradients need the inputs of the products and the gradients of their outputs alone, 32 s b
 // h (Qi et al. 2024, section 3.1): what is held between a backward and a weight pass.
 #pragma once

@@ -12,6 +12,7 @@ LayerWriter::LayerWriter(const TransformerLayer& layer, const LayerStrategy& str
       linear_type_(plan.precision.compute),
       type_(is_narrow(linear_type_) ? DataType::kBf16 : linear_type_),
       value_bytes_(static_cast<double>(size_bytes(type_))),
+      input_bytes_(static_cast<double>(size_bytes(linear_type_))),
       stream_passes_(plan.autocast ? 2 : 1),
       samples_(plan.samples_of(strategy)),
       tokens_(samples_ * ceil_divide(layer.seq_len, strategy.context_parallel)),
@@ -81,7 +82,7 @@ void LayerWriter::linear_backward(const Linear& l, double reduced_bytes) {
       true);
   const double values = static_cast<double>(l.batch) * static_cast<double>(l.m) *
                         (static_cast<double>(l.k) + static_cast<double>(l.n));
-  weight_kept_ += values * value_bytes_;
+  weight_kept_ += values * (l.wide ? value_bytes_ : input_bytes_);
 }
 
 void LayerWriter::enter() {
@@ -103,9 +104,10 @@ void LayerWriter::leave_backward() {
   }
 }
 
-void LayerWriter::norm_forward() {
+void LayerWriter::norm_forward(double output_bytes) {
   add(work_.forward, memory(2 * stream_passes_ * norm_bytes()));
-  kept_ += 2 * norm_bytes();  // its input, and its output as the input of the product
+  // Its input, and its output as the input of the product.
+  kept_ += norm_bytes() + norm_tokens_ * hidden() * output_bytes;
 }
 
 void LayerWriter::residual_forward() {

@@ -58,7 +58,7 @@ class LayerWriter {
   void leave();
   void leave_backward();
   double norm_bytes() const { return norm_tokens_ * hidden() * value_bytes_; }
-  void norm_forward();
+  void norm_forward(double output_bytes);  // as its output is kept
   void norm_backward() { add(work_.backward, memory(3 * stream_passes_ * norm_bytes())); }
   // Bias, dropout and the sum with the residual in one pass.
   void residual_forward();
@@ -132,6 +132,7 @@ class LayerWriter {
   DataType linear_type_;  // of the operands of linear layers
   DataType type_;         // of all else
   double value_bytes_;    // of activations
+  double input_bytes_;    // of inputs of linear layers as they are kept: cast ones (narrow types)
   // Bytes of norms and residuals over those of a 16-bit stream: in fp32, they are cast on the way
   // into each norm and added in fp32 on the way back.
   double stream_passes_;

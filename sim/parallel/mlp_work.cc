@@ -9,7 +9,8 @@ void LayerWriter::mlp_forward(int64_t inner) {
   linear_forward({1, tokens_, first, layer_.hidden, KernelKind::kGemm, false, /*normed=*/true});
   add(work_.forward, memory(tokens() * static_cast<double>(first + f) * value_bytes_));
   linear_forward({1, tokens_, layer_.hidden, f});
-  kept_ += tokens() * static_cast<double>(first + f) * value_bytes_;
+  kept_ += tokens() *
+           (static_cast<double>(first) * value_bytes_ + static_cast<double>(f) * input_bytes_);
   mlp_gradients_ = std::max(mlp_gradients_, tokens() * static_cast<double>(first) * value_bytes_);
 }
 
@@ -68,7 +69,9 @@ void LayerWriter::experts_forward() {
   route(work_.forward, false);
   mlp_gradients_ =
       std::max(mlp_gradients_, routed_tokens() * static_cast<double>(products[0].n) * value_bytes_);
-  kept_ += inner * value_bytes_ + 2 * routed_tokens() * hidden() * value_bytes_ +
+  kept_ += routed_tokens() * (static_cast<double>(products[0].n) * value_bytes_ +
+                              static_cast<double>(products[1].k) * input_bytes_ +
+                              hidden() * (value_bytes_ + input_bytes_)) +
            norm_tokens_ * static_cast<double>(layer_.mlp.experts) * kFp32Bytes;
 }
 

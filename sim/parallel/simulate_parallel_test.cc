@@ -287,6 +287,18 @@ TEST(SimulateParallel, NarrowTypesAreForLinearLayersAlone) {
                    4 * tokens_h * (1 + 4 + 3 + 1 + 4 + 1));
 }
 
+// Of a token's h = 2048 values: two norms' outputs and the 4 h before the second product take a
+// byte less each, and the output projection keeps a copy of one beside what attention keeps.
+TEST(SimulateParallel, NarrowTypesKeepInputsAsTheyWereCast) {
+  const Transformer model = small_gpt(1);
+  const auto kept = [&](DataType compute) {
+    ParallelPlan plan;
+    plan.precision.compute = compute;
+    return make_layer_work(model.layers[1], plan.strategies[0], plan).kept_bytes;
+  };
+  EXPECT_EQ(kept(DataType::kBf16) - kept(DataType::kFp8), (2 + 4 - 1) * 2048 * 1024);
+}
+
 // A host that needs longer for a pass than the device sets its pace, and no longer.
 TEST(SimulateParallel, TheSlowerOfHostAndDeviceSetsThePace) {
   const TestMachine machine(1, 1);
