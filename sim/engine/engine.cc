@@ -23,8 +23,9 @@ void FifoEngine::start(const TaskGraph& graph) {
 }
 
 // What the next events will read: an event's task a while before, then its row of successors, then
-// the first of these.
-void FifoEngine::prefetch(const TaskId* successors) const {
+// the first of these. Always inlined: GCC takes a function that only prefetches for one without an
+// effect, and drops its calls, which halves the speed at 1e5 pending events.
+[[gnu::always_inline]] inline void FifoEngine::prefetch(const TaskId* successors) const {
   const uint32_t far = queue_.upcoming(12);
   if (far == EventQueue::kNone) return;
   __builtin_prefetch(&tasks_[far], 1);

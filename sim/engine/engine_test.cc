@@ -166,9 +166,9 @@ TEST(FifoEngine, ReachesTheLastRepresentableMoment) {
   EXPECT_TRUE(check_trace(graph, timeline));
 }
 
-// 100,000 tasks in 100 chains; engine_bench.cc runs a million, and prints the bytes per task.
-TEST(FifoEngine, MemoryStaysFlatOverRuns) {
-  constexpr uint32_t kTasks = 100'000;
+// A million tasks in 100 chains. engine_bench.cc prints the bytes per task.
+TEST(FifoEngine, MemoryStaysFlatOverRunsOfAMillionTasks) {
+  constexpr uint32_t kTasks = 1'000'000;
   constexpr uint32_t kChains = 100;
   TaskGraph graph(kChains);
   for (uint32_t i = 0; i < kTasks; ++i) {
@@ -186,7 +186,7 @@ TEST(FifoEngine, MemoryStaysFlatOverRuns) {
   engine.run(graph, timeline);
   const size_t after = heap_bytes();
   EXPECT_LE(after - before, size_t{kTasks} * 80);  // 32 of state, 24 of times, 9 of queue
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 2; ++i) {
     engine.run(graph, timeline);
     EXPECT_EQ(heap_bytes(), after) << "run " << i;
   }

@@ -113,11 +113,7 @@ void EventQueue::take(Bucket bucket) {
   const uint32_t begin = front_size_;
   while (chunk != kNone) {
     const Chunk& keys = pool_[chunk];
-    for (uint32_t i = 0; i < keys.count; ++i) {
-      uint32_t at = front_size_++;
-      for (; at > begin && front_[at - 1] > keys.keys[i]; --at) front_[at] = front_[at - 1];
-      front_[at] = keys.keys[i];
-    }
+    for (uint32_t i = 0; i < keys.count; ++i) insert_sorted(keys.keys[i], begin);
     const uint32_t next = keys.next;
     free_chunk(chunk);
     chunk = next;
@@ -139,9 +135,7 @@ void EventQueue::insert_in_front(uint64_t key) {
     }
     compact_front();
   }
-  uint32_t at = front_size_++;
-  for (; at > front_begin_ && front_[at - 1] > key; --at) front_[at] = front_[at - 1];
-  front_[at] = key;
+  insert_sorted(key, front_begin_);
 }
 
 }  // namespace soapbox

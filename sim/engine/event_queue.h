@@ -106,6 +106,12 @@ class EventQueue {
   }
   void insert(uint64_t key);
   void insert_in_front(uint64_t key);
+  // Into the front, where all from `begin` on is sorted, and all before is smaller.
+  void insert_sorted(uint64_t key, uint32_t begin) {
+    uint32_t at = front_size_++;
+    for (; at > begin && front_[at - 1] > key; --at) front_[at] = front_[at - 1];
+    front_[at] = key;
+  }
   void push_far(SimTime time, uint32_t id);
   void add_chunk(Bucket bucket);
   void free_chunk(uint32_t chunk) {

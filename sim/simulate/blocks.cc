@@ -195,11 +195,11 @@ void make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& producer
   }
 }
 
-namespace {
-
 bool equal_sizes(const std::vector<Dim>& a, const std::vector<Dim>& b) {
   return std::ranges::equal(a, b, {}, &Dim::size, &Dim::size);
 }
+
+namespace {
 
 // All that make_edge_block() and its callers read of an edge beside the configurations.
 bool equal_shapes(const OpGraph& graph, const Edge& a, const Edge& b) {

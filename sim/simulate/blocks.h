@@ -73,6 +73,9 @@ void make_edge_block(const OpGraph& graph, EdgeId edge, const OpConfig& producer
                      const OpConfig& consumer, const Cluster& cluster, const Costs& costs,
                      EdgeBlock& block);
 
+// Whether two iteration spaces are equally large in every dimension.
+bool equal_sizes(const std::vector<Dim>& a, const std::vector<Dim>& b);
+
 // A number for each edge: edges of one number have equal blocks and sends wherever both ends have
 // equal configurations. The steps of an unrolled layer share theirs.
 IdVector<EdgeId, uint32_t> edge_shapes(const OpGraph& graph);

@@ -66,8 +66,9 @@ DeltaSimulation::EdgePart DeltaSimulation::make_edge(EdgeId edge, const Plan& pl
   make_edge_block(model.graph, edge, producer, consumer, cluster, costs, edge_block_);
   const bool backward = has_backward(model.graph.op(from)) && has_backward(model.graph.op(to));
   EdgePart part;
-  part.sends = sender_.make(edge_block_, producer, consumer, backward, transfers_);
-  part.profile = make_edge_profile(edge_block_, part.sends, producer, demands_);
+  part.sends = std::make_shared<const EdgeSends>(
+      sender_.make(edge_block_, producer, consumer, backward, transfers_));
+  part.profile = make_edge_profile(edge_block_, *part.sends, producer, demands_);
   part.block.sums = edge_block_.sums;
   if (runs_task_graphs_) part.block.pairs = edge_block_.pairs;  // lower() reads them
   return part;

@@ -22,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -61,7 +62,7 @@ class DeltaSimulation {
   };
   struct EdgePart {
     EdgeBlock block;
-    EdgeSends sends;
+    std::shared_ptr<const EdgeSends> sends;
     EdgeProfile profile;
   };
   struct WeightPart {

@@ -60,13 +60,13 @@ void Evaluator::accept() {
   SOAPBOX_CHECK(pending_ && pending_time_, "no proposal to accept");
   pending_ = false;
   current_time_ = *pending_time_;
-  if (mode_ == SimulationMode::kDelta) simulation_.accept();
+  simulation_.accept();
 }
 
 void Evaluator::reject() {
   SOAPBOX_CHECK(pending_, "no proposal to reject");
   pending_ = false;
-  if (mode_ == SimulationMode::kDelta) simulation_.reject();
+  simulation_.reject();  // nothing to do after a reset
   // Newest first, so that an operator named twice gets its first configuration back.
   for (size_t i = undo_.size(); i-- > 0;) current_.ops[undo_[i].op] = std::move(undo_[i].config);
 }

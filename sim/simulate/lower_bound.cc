@@ -277,7 +277,7 @@ LowerBound lower_bound(const OpGraph& graph, const Cluster& cluster, const Plan&
     bounds.ops[op] = make_op_profile(blocks.ops[op], plan.ops[op], sum);
   }
   for (const EdgeId id : graph.edges().ids()) {
-    bounds.edges[id] = make_edge_profile(blocks.edges[id], sends.edges[id],
+    bounds.edges[id] = make_edge_profile(blocks.edges[id], *sends.edges[id],
                                          plan.ops[graph.edge(id).producer], sum);
   }
   for (const WeightId weight : graph.weights().ids()) {

@@ -34,7 +34,7 @@ void PlanEngine::lay_out_forward(OpId op) {
   }
   if (block.forward.empty()) return;
   for (const EdgeId edge : graph_.in_edges(op)) {
-    const std::vector<uint32_t>& arrivals = sends_->edges[edge].forward_arrivals;
+    const std::vector<uint32_t>& arrivals = sends_->edges[edge]->forward_arrivals;
     for (size_t piece = 0; piece < arrivals.size(); ++piece) {
       waits_for_[first + piece] += arrivals[piece];
     }
@@ -47,7 +47,7 @@ void PlanEngine::lay_out_backward(OpId op) {
   backward_first_[op] = kNone;
   if (block.backward.empty()) return;
   for (const EdgeId edge : graph_.out_edges(op)) {
-    const std::vector<uint32_t>& arrivals = sends_->edges[edge].sum_arrivals;
+    const std::vector<uint32_t>& arrivals = sends_->edges[edge]->sum_arrivals;
     begin_group(Kind::kSum, edge.value());
     sums_first_[edge] = groups_.back().first;
     for (size_t i = 0; i < arrivals.size(); ++i) {
@@ -61,7 +61,7 @@ void PlanEngine::lay_out_backward(OpId op) {
     add_slot(compute_resource(devices[piece]), block.backward[piece], 1);
   }
   for (const EdgeId edge : graph_.out_edges(op)) {
-    const std::vector<uint32_t>& arrivals = sends_->edges[edge].backward_arrivals;
+    const std::vector<uint32_t>& arrivals = sends_->edges[edge]->backward_arrivals;
     for (size_t piece = 0; piece < arrivals.size(); ++piece) {
       waits_for_[first + piece] += arrivals[piece];
     }
@@ -107,14 +107,14 @@ void PlanEngine::lay_out_ports() {
     if (group.kind == Kind::kForward) {
       group.then = backward_first_[op];
       for (const EdgeId edge : graph_.out_edges(op)) {
-        const EdgeSends& sends = sends_->edges[edge];
+        const EdgeSends& sends = *sends_->edges[edge];
         add_port(sends.forward, plan_->ops[op].task_count(),
                  forward_first_[graph_.edge(edge).consumer], kNone,
                  static_cast<uint32_t>(sends.forward_arrivals.size()));
       }
     } else if (group.kind == Kind::kBackward) {
       for (const EdgeId edge : graph_.in_edges(op)) {
-        const EdgeSends& sends = sends_->edges[edge];
+        const EdgeSends& sends = *sends_->edges[edge];
         add_port(sends.backward, plan_->ops[op].task_count(),
                  backward_first_[graph_.edge(edge).producer], sums_first_[edge],
                  static_cast<uint32_t>(sends.backward_arrivals.size()));

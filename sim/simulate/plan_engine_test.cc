@@ -47,7 +47,7 @@ PlanBounds bounds_of(const OpGraph& graph, const Cluster& cluster, const Plan& p
     bounds.ops[op] = make_op_profile(blocks.ops[op], plan.ops[op], sum);
   }
   for (const EdgeId edge : graph.edges().ids()) {
-    bounds.edges[edge] = make_edge_profile(blocks.edges[edge], sends.edges[edge],
+    bounds.edges[edge] = make_edge_profile(blocks.edges[edge], *sends.edges[edge],
                                            plan.ops[graph.edge(edge).producer], sum);
   }
   for (const WeightId weight : graph.weights().ids()) {

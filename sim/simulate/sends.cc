@@ -15,6 +15,14 @@ bool merge_if_from_all(std::vector<uint32_t>& arrivals, size_t senders) {
   return true;
 }
 
+// What piece `from` of one operator sends to piece `to` of another, which receives it as `target`.
+Send make_send(const PiecePair& pair, DeviceId from, DeviceId to, MeetingEnd end, uint32_t target,
+               TransferTable& transfers) {
+  if (pair.local) return {{}, target, {}};
+  const FifoTransfer transfer = transfers.find(from, to, pair.bytes, end);
+  return {transfer.link, target, transfer.duration};
+}
+
 }  // namespace
 
 // Joins the sends of rows_ into runs.
@@ -45,15 +53,9 @@ void EdgeSender::make_forward(const EdgeBlock& block, const OpConfig& producer,
                               const OpConfig& consumer, TransferTable& transfers) {
   rows_.reset(by_producer_);
   for (const PiecePair& pair : block.pairs) {
-    Send send{{}, pair.consumer_piece, {}};
-    if (!pair.local) {
-      const FifoTransfer transfer =
-          transfers.find(producer.devices[pair.producer_piece],
-                         consumer.devices[pair.consumer_piece], pair.bytes, MeetingEnd::kSender);
-      send.link = transfer.link;
-      send.duration = transfer.duration;
-    }
-    rows_.add(pair.producer_piece, send);
+    rows_.add(pair.producer_piece, make_send(pair, producer.devices[pair.producer_piece],
+                                             consumer.devices[pair.consumer_piece],
+                                             MeetingEnd::kSender, pair.consumer_piece, transfers));
   }
 }
 
@@ -71,15 +73,10 @@ void EdgeSender::make_backward(const EdgeBlock& block, const OpConfig& producer,
   }
   rows_.reset(by_consumer_);
   for (const PiecePair& pair : block.pairs) {
-    Send send{{}, target_[pair.producer_piece], {}};
-    if (!pair.local) {
-      const FifoTransfer transfer =
-          transfers.find(consumer.devices[pair.consumer_piece],
-                         producer.devices[pair.producer_piece], pair.bytes, MeetingEnd::kReceiver);
-      send.link = transfer.link;
-      send.duration = transfer.duration;
-    }
-    rows_.add(pair.consumer_piece, send);
+    rows_.add(pair.consumer_piece,
+              make_send(pair, consumer.devices[pair.consumer_piece],
+                        producer.devices[pair.producer_piece], MeetingEnd::kReceiver,
+                        target_[pair.producer_piece], transfers));
   }
 }
 
@@ -160,8 +157,8 @@ PlanSends make_plan_sends(const OpGraph& graph, const Plan& plan, const PlanBloc
     const auto& [producer, consumer, input] = graph.edge(id);
     const bool backward =
         !blocks.ops[producer].backward.empty() && !blocks.ops[consumer].backward.empty();
-    sends.edges.push_back(
-        sender.make(blocks.edges[id], plan.ops[producer], plan.ops[consumer], backward, transfers));
+    sends.edges.push_back(std::make_shared<const EdgeSends>(sender.make(
+        blocks.edges[id], plan.ops[producer], plan.ops[consumer], backward, transfers)));
   }
   for (const WeightId weight : graph.weights().ids()) {
     sends.weights.push_back(

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -104,8 +105,9 @@ struct SyncSends {
   std::vector<uint32_t> after_backward;  // tasks that wait for all backward work
 };
 
+// Edges that send alike share what they send.
 struct PlanSends {
-  IdVector<EdgeId, EdgeSends> edges;
+  IdVector<EdgeId, std::shared_ptr<const EdgeSends>> edges;
   IdVector<WeightId, SyncSends> weights;
 };
 

@@ -5,6 +5,8 @@
 #include <bit>
 #include <utility>
 
+#include "sim/simulate/blocks.h"
+
 namespace soapbox {
 
 namespace {
@@ -23,25 +25,52 @@ Rectangle weight_rectangle(const Weight& weight, const WeightUse& use,
   return rectangle;
 }
 
+// Operators that use a weight in the same way and are configured alike, as the steps of an unrolled
+// layer often are: piece by piece they need the same of it.
+struct UserGroup {
+  const WeightUse* use;
+  std::vector<OpId> users;
+};
+
 struct Demand {
-  BackwardTask task;
+  uint32_t group;
+  uint32_t piece;  // of every user of the group
   DeviceId device;
   Rectangle rectangle;
 };
 
-std::vector<Demand> demands_on(const OpGraph& graph, WeightId weight, const Plan& plan) {
-  std::vector<Demand> demands;
+std::vector<UserGroup> group_users(const OpGraph& graph, WeightId weight, const Plan& plan) {
+  std::vector<UserGroup> groups;
   for (const OpId id : graph.users(weight)) {
     const Operator& op = graph.op(id);
-    const OpConfig& config = plan.ops[id];
     for (const WeightUse& use : op.weights) {
       if (use.weight != weight) continue;
-      for (size_t task = 0; task < config.task_count(); ++task) {
-        demands.push_back(
-            {{id, static_cast<uint32_t>(task)},
-             config.devices[task],
-             weight_rectangle(graph.weight(weight), use, piece_of(op, config, task))});
+      const auto alike = [&](const UserGroup& group) {
+        const OpId other = group.users.front();
+        return group.use->axes == use.axes && plan.ops[other] == plan.ops[id] &&
+               equal_sizes(graph.op(other).dims, op.dims);
+      };
+      const auto group = std::ranges::find_if(groups, alike);
+      if (group == groups.end()) {
+        groups.push_back({&use, {id}});
+      } else {
+        group->users.push_back(id);
       }
+    }
+  }
+  return groups;
+}
+
+std::vector<Demand> demands_of(const std::vector<UserGroup>& groups, const OpGraph& graph,
+                               WeightId weight, const Plan& plan) {
+  std::vector<Demand> demands;
+  for (uint32_t group = 0; group < groups.size(); ++group) {
+    const OpId id = groups[group].users.front();
+    const OpConfig& config = plan.ops[id];
+    for (uint32_t piece = 0; piece < config.task_count(); ++piece) {
+      demands.push_back({group, piece, config.devices[piece],
+                         weight_rectangle(graph.weight(weight), *groups[group].use,
+                                          piece_of(graph.op(id), config, piece))});
     }
   }
   return demands;
@@ -149,7 +178,8 @@ class HolderSets {
 }  // namespace
 
 std::vector<WeightSlice> weight_slices(const OpGraph& graph, WeightId weight, const Plan& plan) {
-  const std::vector<Demand> demands = demands_on(graph, weight, plan);
+  const std::vector<UserGroup> groups = group_users(graph, weight, plan);
+  const std::vector<Demand> demands = demands_of(groups, graph, weight, plan);
   const Weight& tensor = graph.weight(weight);
   SOAPBOX_CHECK(tensor.shape.size() <= kMaxDims, "too many axes");
   std::vector<std::vector<int64_t>> cuts;
@@ -196,13 +226,17 @@ std::vector<WeightSlice> weight_slices(const OpGraph& graph, WeightId weight, co
       if (std::exchange(seen[slice], i) == i) return;
       auto& tasks = slices[slice].replicas[holders.rank(cell, demands[i].device)].contributors;
       if (tasks.empty()) tasks.reserve(graph.users(weight).size());
-      tasks.push_back(demands[i].task);
+      for (const OpId user : groups[demands[i].group].users) {
+        tasks.push_back({user, demands[i].piece});
+      }
     };
     for_cells(cuts, demands[i].rectangle, 0, 0, visit);
   }
   for (WeightSlice& slice : slices) {
     for (WeightReplica& replica : slice.replicas) {
-      auto& tasks = replica.contributors;  // out of order where an operator uses the weight twice
+      // Out of order where groups alternate or a device has several pieces; an operator that uses
+      // the weight twice is there twice.
+      auto& tasks = replica.contributors;
       if (!std::is_sorted(tasks.begin(), tasks.end())) std::sort(tasks.begin(), tasks.end());
       tasks.erase(std::unique(tasks.begin(), tasks.end()), tasks.end());
     }
