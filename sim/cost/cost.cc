@@ -1,6 +1,7 @@
 #include "sim/cost/cost.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,11 @@
 
 namespace soapbox {
 namespace {
+
+constexpr double kSecondsPerDay = 86'400;
+// Of one device that does everything. Simulated time reaches 106 days: ten times as long, for what
+// splits add and for transfers.
+constexpr double kMostDays = 10;
 
 // The whole iteration space of an operator at another global batch: its sample dimension scales.
 Extents whole_extents(const Operator& op, int64_t batch, int64_t model_batch) {
@@ -150,8 +156,15 @@ Result<Costs> Costs::make(const Model& model, const Cluster& cluster,
         set_up(model, hardware, found == profiles.end() ? nullptr : &found->second, device);
     if (!text) return text.error();
     texts.push_back(*std::move(text));
-    costs.provenance_ =
-        std::max(costs.provenance_, iteration_time(device, model, model.batch).provenance);
+    const PhaseTime whole = iteration_time(device, model, model.batch);
+    const double days =
+        (whole.fixed.seconds() + device.factor * whole.run_seconds) / kSecondsPerDay;
+    if (days > kMostDays) {
+      return bad_input(str_cat("an iteration of ", model.name, " with batch ", model.batch,
+                               " takes one ", hardware.name, " ", std::ceil(days),
+                               " days; allowed: ", kMostDays));
+    }
+    costs.provenance_ = std::max(costs.provenance_, whole.provenance);
     costs.devices_.push_back(std::move(device));
   }
   costs.provenance_text_ = join(texts, "; ");

@@ -55,6 +55,19 @@ Duration iteration_time(const Model& model, const Costs& costs) {
   return sum;
 }
 
+// One second for 64 samples, and less for each 64 more, as weights are updated once: 864,000 times
+// as many take at most ten days.
+TEST(Costs, RefuseIterationsThatCouldExceedSimulatedTime) {
+  const Cluster cluster = one_device(test_p100());
+  const auto costs_of = [&](int64_t batch) {
+    return Costs::make(build_model("resnet101", batch).value(), cluster, profiles());
+  };
+  EXPECT_TRUE(costs_of(int64_t{64} * 864'000));
+  const Result<Costs> longer = costs_of(int64_t{64} * 1'000'000);
+  ASSERT_FALSE(longer);
+  EXPECT_THAT(longer.error().message, testing::HasSubstr("11 days; allowed: 10"));
+}
+
 TEST(Anchors, OneDeviceTakesTheIterationTime) {
   const auto known = profiles();
   for (const Anchor& anchor : known.at("P100-SXM2-16GB").anchors) {

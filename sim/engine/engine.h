@@ -36,25 +36,12 @@ class FifoEngine {
   void run(const TaskGraph& graph, Timeline& timeline);
 
  private:
-  void start(const TaskGraph& graph);
-  void prefetch(const TaskId* successors) const;
-  void write(const TaskGraph& graph, Timeline& timeline) const;
-
-  // All that the loop reads and writes of a task: half a cache line. Copying it out of the graph
-  // and into the timeline is sequential; events come in random order.
-  struct alignas(32) Task {
-    SimTime ready;
-    int64_t end_ps = 0;  // its duration until it starts
-    ResourceId resource;
-    uint32_t unmet = 0;  // predecessors that have not ended
-    uint32_t first_successor = 0;
-    uint32_t successor_count = 0;
-  };
-  static_assert(sizeof(Task) == 32);
+  void start(const TaskGraph& graph, Timeline& timeline);
+  void prefetch(const TaskGraph& graph, const Timeline& timeline) const;
 
   EventQueue queue_;
   IdVector<ResourceId, SimTime> free_at_;
-  std::vector<Task> tasks_;
+  IdVector<TaskId, uint32_t> unmet_;  // predecessors that have not ended
 };
 
 }  // namespace soapbox

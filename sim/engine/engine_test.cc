@@ -185,7 +185,7 @@ TEST(FifoEngine, MemoryStaysFlatOverRunsOfAMillionTasks) {
   Timeline timeline;
   engine.run(graph, timeline);
   const size_t after = heap_bytes();
-  EXPECT_LE(after - before, size_t{kTasks} * 80);  // 32 of state, 24 of times, 9 of queue
+  EXPECT_LE(after - before, size_t{kTasks} * 40);  // 24 of times, 9 of queue, 4 of counts
   for (int i = 0; i < 2; ++i) {
     engine.run(graph, timeline);
     EXPECT_EQ(heap_bytes(), after) << "run " << i;
