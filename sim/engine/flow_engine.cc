@@ -41,11 +41,25 @@ void FlowEngine::run(const TaskGraph& graph, const Network& network, Timeline& t
   log_ = log;
   reset(graph, network, timeline);
   do {
-    end_everything_due();
-    start_everything_ready();
-    review_disturbance();
-    share();
+    handle_moment();
   } while (next_moment());
+}
+
+bool FlowEngine::run_until(SimTime limit, const TaskGraph& graph, const Network& network,
+                           Timeline& timeline) {
+  log_ = nullptr;
+  reset(graph, network, timeline);
+  do {
+    handle_moment();
+  } while (next_moment() && now_ <= limit);  // something ends at or after the next moment
+  return now_ <= limit;
+}
+
+void FlowEngine::handle_moment() {
+  end_everything_due();
+  start_everything_ready();
+  review_disturbance();
+  share();
 }
 
 void FlowEngine::reset(const TaskGraph& graph, const Network& network, Timeline& timeline) {

@@ -63,6 +63,8 @@ class FlowEngine {
   // bandwidth.
   void run(const TaskGraph& graph, const Network& network, Timeline& timeline,
            std::vector<RateChange>* log = nullptr);
+  // The same, but stops where the makespan is known to exceed `limit`: false, and half a timeline.
+  bool run_until(SimTime limit, const TaskGraph& graph, const Network& network, Timeline& timeline);
 
  private:
   struct Arrival {  // of a flow's first byte
@@ -112,6 +114,7 @@ class FlowEngine {
   void share();
   void set_finish(RouteId route);
   void advance(RouteId route);
+  void handle_moment();
   bool next_moment();
 
   // A slot of finishes_ is a resource or, after all resources, a route.

@@ -9,6 +9,8 @@ namespace soapbox {
 
 namespace {
 
+constexpr SimTime kNoLimit = SimTime(INT64_MAX);
+
 template <class Id>
 void make_unique(std::vector<Id>& ids) {
   std::sort(ids.begin(), ids.end());
@@ -174,7 +176,7 @@ Duration DeltaSimulation::reset(const Plan& plan) {
   make_weights(plan);
   exchange_edges_and_weights();
   pending_ = Pending::kNothing;
-  if (runs_task_graphs_) return run_task_graph(plan);
+  if (runs_task_graphs_) return *run_task_graph(plan, kNoLimit) - SimTime() + serial_;
   return engine_.run(plan, blocks_, sends_) - SimTime() + serial_;
 }
 
@@ -190,27 +192,27 @@ std::optional<Duration> DeltaSimulation::propose(const Plan& plan, std::span<con
   exchange_edges_and_weights();
   pending_ = Pending::kAll;
   if (limit && exceeds(*limit - serial_)) return std::nullopt;
-  if (runs_task_graphs_) {
-    const Duration time = run_task_graph(plan);
-    if (limit && time > *limit) return std::nullopt;
-    return time;
-  }
-  if (!limit) return engine_.run(plan, blocks_, sends_) - SimTime() + serial_;
+  const SimTime last = limit ? SimTime() + (*limit - serial_) : kNoLimit;
   const std::optional<SimTime> makespan =
-      engine_.run(plan, blocks_, sends_, bounds_.tails(), SimTime() + (*limit - serial_));
+      runs_task_graphs_ ? run_task_graph(plan, last)
+      : limit           ? engine_.run(plan, blocks_, sends_, bounds_.tails(), last)
+                        : engine_.run(plan, blocks_, sends_);
   if (!makespan) return std::nullopt;
   return *makespan - SimTime() + serial_;
 }
 
-Duration DeltaSimulation::run_task_graph(const Plan& plan) {
+// The makespan; nothing if it exceeds the limit.
+std::optional<SimTime> DeltaSimulation::run_task_graph(const Plan& plan, SimTime limit) {
   const NetworkModel network = problem_.options.network;
   const Lowered lowered = lower(problem_.model, problem_.cluster, plan, network, blocks_);
   if (network == NetworkModel::kFair) {
-    flow_engine_.run(lowered.graph, shared_network(problem_.cluster, problem_.options), timeline_);
+    const Network links = shared_network(problem_.cluster, problem_.options);
+    if (!flow_engine_.run_until(limit, lowered.graph, links, timeline_)) return std::nullopt;
   } else {
     fifo_engine_.run(lowered.graph, timeline_);
+    if (timeline_.makespan > limit) return std::nullopt;
   }
-  return timeline_.makespan - SimTime() + serial_;
+  return timeline_.makespan;
 }
 
 void DeltaSimulation::accept() {

@@ -18,7 +18,7 @@
 //
 // Where flows share links (NetworkModel::kFair), or transfers queue with their senders' tasks
 // (Link::copied_by_sender), steps 1 and 2 come first as well; what they do not refuse is lowered to
-// a task graph and runs in full.
+// a task graph, and flows run until they end or the limit has passed.
 #pragma once
 
 #include <cstdint>
@@ -74,7 +74,7 @@ class DeltaSimulation {
   // What is pending: nothing, other operators, or other edges and weights as well.
   enum class Pending : uint8_t { kNothing, kOps, kAll };
 
-  Duration run_task_graph(const Plan& plan);
+  std::optional<SimTime> run_task_graph(const Plan& plan, SimTime limit);
   void touch(std::span<const OpId> changed);
   void make_ops(const Plan& plan);
   void make_edges(const Plan& plan);
