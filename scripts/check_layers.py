@@ -30,7 +30,13 @@ ALLOW = {
     "strategies": _SIM | {"strategies/miqp"},
     "calib": _SIM,
     "results": _BASE,
-    "scenarios/runner": _SIM | {"strategies", "strategies/miqp", "calib", "results"},
+    "scenarios/runner/scenario_files": _DESCRIPTION,
+    "scenarios/runner/measured_runs": _DESCRIPTION | {"scenarios/runner/scenario_files"},
+    "scenarios/runner/topology_import": _DESCRIPTION | {"scenarios/runner/scenario_files"},
+    "scenarios/runner": _SIM | {"strategies", "strategies/miqp", "calib", "results"} | {
+        f"scenarios/runner/{library}"
+        for library in ("scenario_files", "measured_runs", "topology_import")
+    },
 }
 
 _TESTS = r".*_test\.cc|.*/test_\w+\.h"

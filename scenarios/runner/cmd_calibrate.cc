@@ -13,15 +13,15 @@
 #include "calib/session.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/execution.h"
-#include "scenarios/runner/hardware_file.h"
 #include "scenarios/runner/interrupt.h"
-#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/model_files/model_file.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/progress.h"
 #include "scenarios/runner/real_run.h"
 #include "scenarios/runner/record.h"
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/scenario_files/hardware_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

@@ -3,7 +3,7 @@
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/instance_file.h"
 #include "scenarios/runner/record.h"
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/str.h"
 #include "strategies/miqp/certify.h"
 #include "strategies/miqp/stopwatch.h"

@@ -4,16 +4,16 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/experiment.h"
 #include "scenarios/runner/galvatron_files.h"
-#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/model_files/model_file.h"
 #include "scenarios/runner/parallel_problem.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/race.h"
 #include "scenarios/runner/record.h"
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/str.h"
 #include "sim/plan/parallel_plan_json.h"
 

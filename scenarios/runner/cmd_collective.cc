@@ -3,12 +3,12 @@
 #include <array>
 #include <optional>
 
-#include "scenarios/runner/cluster_file.h"
-#include "scenarios/runner/collective_profile_file.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
-#include "scenarios/runner/units_text.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/collective_profile_file.h"
+#include "scenarios/runner/scenario_files/units_text.h"
 #include "sim/base/str.h"
 #include "sim/collective/collective.h"
 

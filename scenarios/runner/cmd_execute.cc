@@ -15,8 +15,8 @@
 #include "scenarios/runner/real_run.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/ring_check.h"
-#include "scenarios/runner/text_file.h"
-#include "scenarios/runner/units_text.h"
+#include "scenarios/runner/scenario_files/text_file.h"
+#include "scenarios/runner/scenario_files/units_text.h"
 #include "sim/base/str.h"
 #include "strategies/proposals.h"
 

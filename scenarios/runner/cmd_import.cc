@@ -2,13 +2,13 @@
 #include <array>
 #include <optional>
 
-#include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/commands.h"
-#include "scenarios/runner/nccl_topology.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
-#include "scenarios/runner/text_file.h"
-#include "scenarios/runner/topo_matrix.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
+#include "scenarios/runner/topology_import/nccl_topology.h"
+#include "scenarios/runner/topology_import/topo_matrix.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

@@ -2,14 +2,14 @@
 #include <algorithm>
 #include <array>
 
-#include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/experiment.h"
-#include "scenarios/runner/hardware_file.h"
-#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/model_files/model_file.h"
 #include "scenarios/runner/parallel_options.h"
 #include "scenarios/runner/record.h"
-#include "scenarios/runner/scenario_files.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/hardware_file.h"
+#include "scenarios/runner/scenario_files/scenario_files.h"
 #include "sim/base/str.h"
 #include "sim/model/models.h"
 #include "sim/model/transformer_graph.h"

@@ -10,7 +10,7 @@
 #include "scenarios/runner/parallel_simulation.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/run_record.h"
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/str.h"
 #include "sim/plan/parallel_plan_json.h"
 #include "strategies/searcher.h"

@@ -12,7 +12,7 @@
 #include "scenarios/runner/progress.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/run_predictor.h"
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "scenarios/runner/workers.h"
 #include "sim/base/csv.h"
 #include "sim/base/str.h"

@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "results/reference.h"
-#include "scenarios/runner/model_file.h"
-#include "scenarios/runner/text_file.h"
-#include "scenarios/runner/toml_file.h"
+#include "scenarios/runner/model_files/model_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
+#include "scenarios/runner/scenario_files/toml_file.h"
 #include "sim/base/check.h"
 #include "sim/base/str.h"
 #include "sim/model/transformers.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "scenarios/runner/galvatron_files.h"
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

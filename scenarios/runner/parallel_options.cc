@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/model_files/model_file.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

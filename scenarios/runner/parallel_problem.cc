@@ -1,12 +1,12 @@
 #include "scenarios/runner/parallel_problem.h"
 
-#include "scenarios/runner/cluster_file.h"
-#include "scenarios/runner/collective_profile_file.h"
-#include "scenarios/runner/kernel_profile_file.h"
-#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/model_files/model_file.h"
 #include "scenarios/runner/parallel_options.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/run_factors_file.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/collective_profile_file.h"
+#include "scenarios/runner/scenario_files/kernel_profile_file.h"
 
 namespace soapbox::runner {
 

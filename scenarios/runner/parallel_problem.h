@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "scenarios/runner/commands.h"
-#include "scenarios/runner/hf_config.h"
+#include "scenarios/runner/model_files/hf_config.h"
 #include "scenarios/runner/options.h"
-#include "scenarios/runner/scenario_files.h"
+#include "scenarios/runner/scenario_files/scenario_files.h"
 #include "sim/base/result.h"
 #include "sim/parallel/simulate_parallel.h"
 #include "sim/plan/parallel_plan_json.h"

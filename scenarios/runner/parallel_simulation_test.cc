@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "scenarios/runner/commands.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "scenarios/runner/test_program.h"
-#include "scenarios/runner/text_file.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "scenarios/runner/cluster_file.h"
-#include "scenarios/runner/collective_profile_file.h"
 #include "scenarios/runner/galvatron_folder.h"
-#include "scenarios/runner/kernel_profile_file.h"
 #include "scenarios/runner/problem.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/collective_profile_file.h"
+#include "scenarios/runner/scenario_files/kernel_profile_file.h"
 #include "sim/base/str.h"
 #include "sim/model/transformers.h"
 #include "strategies/uniap/build_tables.h"

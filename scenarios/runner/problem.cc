@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <map>
 
-#include "scenarios/runner/cluster_file.h"
 #include "scenarios/runner/fingerprint.h"
-#include "scenarios/runner/profile_file.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/profile_file.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

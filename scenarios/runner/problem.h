@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "scenarios/runner/commands.h"
-#include "scenarios/runner/model_file.h"
+#include "scenarios/runner/model_files/model_file.h"
 #include "scenarios/runner/options.h"
-#include "scenarios/runner/scenario_files.h"
+#include "scenarios/runner/scenario_files/scenario_files.h"
 #include "sim/base/result.h"
 #include "sim/simulate/simulate.h"
 

@@ -10,7 +10,7 @@
 #include "calib/mixed_run.h"
 #include "calib/paced.h"
 #include "calib/two_clocks.h"
-#include "scenarios/runner/scenario_files.h"
+#include "scenarios/runner/scenario_files/scenario_files.h"
 #include "sim/base/str.h"
 #include "sim/engine/trace.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <functional>
 
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/csv.h"
 #include "sim/base/str.h"
 

@@ -5,15 +5,15 @@
 #include <cmath>
 #include <filesystem>
 
-#include "scenarios/runner/cluster_file.h"
-#include "scenarios/runner/cluster_of_run.h"
 #include "scenarios/runner/code_fingerprint.h"
-#include "scenarios/runner/collective_profile_file.h"
-#include "scenarios/runner/kernel_profile_file.h"
-#include "scenarios/runner/model_of_run.h"
-#include "scenarios/runner/plan_of_run.h"
-#include "scenarios/runner/run_wording.h"
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/measured_runs/cluster_of_run.h"
+#include "scenarios/runner/measured_runs/model_of_run.h"
+#include "scenarios/runner/measured_runs/plan_of_run.h"
+#include "scenarios/runner/measured_runs/run_wording.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/collective_profile_file.h"
+#include "scenarios/runner/scenario_files/kernel_profile_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/parallel/simulate_parallel.h"
 
 namespace soapbox::runner {

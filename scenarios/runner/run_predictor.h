@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "scenarios/runner/hardware_file.h"
-#include "scenarios/runner/measured_run.h"
+#include "scenarios/runner/measured_runs/measured_run.h"
 #include "scenarios/runner/run_factors_file.h"
-#include "scenarios/runner/scenario_files.h"
+#include "scenarios/runner/scenario_files/hardware_file.h"
+#include "scenarios/runner/scenario_files/scenario_files.h"
 #include "sim/base/result.h"
 #include "sim/base/units.h"
 #include "sim/cost/kernel_profile.h"

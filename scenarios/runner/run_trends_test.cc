@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "scenarios/runner/measured_run.h"
+#include "scenarios/runner/measured_runs/measured_run.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/run_predictor.h"
 #include "sim/base/str.h"

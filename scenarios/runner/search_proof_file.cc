@@ -4,7 +4,7 @@
 
 #include "scenarios/runner/certificate_file.h"
 #include "scenarios/runner/record.h"
-#include "scenarios/runner/text_file.h"
+#include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/json_object.h"
 #include "sim/base/str.h"
 

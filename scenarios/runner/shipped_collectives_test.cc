@@ -6,8 +6,8 @@
 #include <string>
 
 #include "calib/collective_samples.h"
-#include "scenarios/runner/cluster_file.h"
-#include "scenarios/runner/collective_profile_file.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/collective_profile_file.h"
 #include "sim/collective/collective.h"
 
 namespace soapbox::runner {
