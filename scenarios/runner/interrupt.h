@@ -6,8 +6,8 @@
 namespace soapbox::runner {
 
 // Once one was made, SIGINT and SIGTERM are noted, and requested() says whether one has come since.
-// The first asks for a clean end; after it the usual action of that signal is restored, so that a
-// second one kills. A signal that the parent process chose to ignore stays ignored.
+// The first asks for a clean end; one that comes 0.2 s later or more kills. A signal that the
+// parent process chose to ignore stays ignored.
 class Interrupt {
  public:
   Interrupt();
