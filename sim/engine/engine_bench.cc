@@ -4,8 +4,8 @@
 // bytes, its end, its row of successors, and of each their ready time and count: five lines of the
 // cache. Up to some 2e4 tasks all of it stays in a 1 MiB L2 cache: 20 to 25 ns an event. With 1e5
 // pending each line misses that cache, so they are fetched ahead while the events before run, and
-// the rate is that of the shared L3 cache. Target there: 10 M/s; 9 to 11.5 M/s were measured while
-// other programs used it.
+// the rate is that of the shared L3 cache. Target there: 10 M/s; 13 M/s were measured, and 7 to 11
+// while other programs used it.
 // `bytes_per_task` is what engine and timeline hold; it does not grow with the number of tasks or
 // runs.
 #include <benchmark/benchmark.h>
