@@ -204,7 +204,10 @@ Result<ParallelPlanChoice> read_parallel_plan(const Arguments& arguments,
   }
   plan.chunk_begin = even_chunks(model, plan.stage_count());
   const Status fits = check_parallel_plan(model, plan, static_cast<size_t>(devices));
-  if (!fits) return usage_error(str_cat("--", fits.error().message));
+  if (!fits) {
+    const std::string& refusal = fits.error().message;  // micro-batches follow from the batch
+    return usage_error(str_cat(refusal.starts_with("microbatches") ? "" : "--", refusal));
+  }
   return choice;
 }
 

@@ -9,6 +9,9 @@
 namespace soapbox {
 namespace {
 
+// Layers of a model times micro-batches: a timeline has some six tasks for each, of 100 bytes.
+constexpr int64_t kMostLayerPasses = int64_t{1} << 22;
+
 template <typename T, size_t N>
 using Names = std::array<std::pair<T, std::string_view>, N>;
 
@@ -174,6 +177,11 @@ Status check_parallel_plan(const Transformer& model, const ParallelPlan& plan,
   }
   if (plan.microbatch < 1) return refuse("micro_batch", plan.microbatch, ">= 1");
   if (plan.microbatches < 1) return refuse("microbatches", plan.microbatches, ">= 1");
+  const int64_t most_microbatches = kMostLayerPasses / static_cast<int64_t>(model.layers.size());
+  if (plan.microbatches > most_microbatches) {
+    return refuse("microbatches", plan.microbatches,
+                  str_cat("at most ", most_microbatches, " of ", model.layers.size(), " layers"));
+  }
   const Status schedule = check_schedule(plan);
   if (!schedule) return schedule;
   const Status chunks = check_chunks(model, plan);

@@ -54,6 +54,9 @@ TEST(ParallelPlan, NamesWhatDoesNotFitAndWhatIsAllowed) {
   plan = plan_of(2, 1, 4);
   plan.strategies[0].zero_stage = 4;
   EXPECT_THAT(refusal(plan, 8), HasSubstr("zero 4; allowed: 0, 1, 2, 3"));
+  plan = plan_of(2, 1, 4);
+  plan.microbatches = 1'000'000;  // 2^22 / 10 layers
+  EXPECT_THAT(refusal(plan, 8), HasSubstr("microbatches 1000000; allowed: at most 419430 of 10"));
 }
 
 TEST(ParallelPlan, NamesReadBackAndMisspeltOnesGetTheNearest) {
