@@ -13,7 +13,7 @@
 //             pass, both slowed down by one coefficient
 //   tensor    4 (6) collectives of the hidden vectors, by the measured table or the line through it
 //   sharded   half of the data traffic again, not overlapped
-//   pipeline  pp x 2 b seq hidden x 4 bytes inside every layer of every stage
+//   pipeline  pp x 2 b seq hidden x 4 bytes, spread over the layers of a type (of all stages)
 //
 // An iteration of stages C_0 .. C_{pp-1} (without, F_i with gradients), m micro-batches:
 //

@@ -252,7 +252,7 @@ double layer_time_s(const Galvatron2Profile& profile, const Galvatron2Layers& ty
   if (c.fsdp) ms += 0.5 * data_mb * per_mb;
   if (c.pp > 1) {
     const double bytes = 2 * c.pp * hidden_bytes(type, options, batch);
-    ms += bytes / kMb / profile.p2p_gb_per_s.at(c.pp);
+    ms += bytes / kMb / profile.p2p_gb_per_s.at(c.pp) / type.layers;
   }
   return 0.001 * ms;
 }
