@@ -89,7 +89,27 @@ struct Galvatron2Profile {
   int32_t layer_count() const;
 };
 
+// The published engine that is followed. The formulas above are the earlier one's; the later one is
+// PKU-DAIR/Hetu-Galvatron@cea12ff, files below galvatron/core. In it,
+//
+//   - cost_model/components/layer_cost.py: a layer's micro-batch follows from its own data ranks
+//     (own_bounds); tensor parallelism is priced by the table, Megatron's by 6 gathers (9 with
+//     checkpointing); Ulysses reduces gradients over tp x dp ranks; all of the backward pass
+//     overlaps; GPipe holds all micro-batches; Ulysses always divides what checkpointing keeps
+//   - cost_model/components/embedding_lmhead_cost.py: so does the vocabulary's micro-batch; its
+//     gradients have 16 bits, its gathers are looked up in the table; both ends of a pipeline have
+//     their own parameters; one data rank shards nothing
+//   - search_engine/search_engine.py: tp has no lower bound; pp <= m; stages are even; the ranks of
+//     a tensor group are neighbours
+//   - search_engine/dynamic_programming.py: transitions cost only where tp differs under Megatron's
+//     sequence parallelism; the vocabulary is split in a way a layer may be, where all layers are
+//     alike in theirs
+//
+// Strategies whose data ranks cannot share a micro-batch evenly are left out: it drops the rest.
+enum class Galvatron2Engine : uint8_t { kEarlier, kLater };
+
 struct Galvatron2Options {
+  Galvatron2Engine engine = Galvatron2Engine::kEarlier;
   int32_t devices = 8;
   int64_t memory_mb = 24 * 1024;  // of a device
   int64_t global_batch = 8;
@@ -101,14 +121,21 @@ struct Galvatron2Options {
   bool sequence_parallel = false;  // Megatron's
   bool ulysses = false;            // "tp+sp": Ulysses as a second kind of tensor parallelism
   bool fine_grained = true;        // each layer its own strategy; else all the same
+
+  bool later() const { return engine == Galvatron2Engine::kLater; }
 };
 
-// A layer's memory in MB on `stage`; min_tp is the smallest tensor-parallel degree of the search,
-// whose micro-batches hold `microbatch` samples.
+// min_tp is the smallest tensor-parallel degree of the search, whose micro-batches hold
+// `microbatch` samples.
 struct Galvatron2Bounds {
   int32_t min_tp = 1, max_tp = 1;
   int64_t microbatch = 1;
 };
+// The bounds that count for groups of `tp` ranks: the search's, or with the later engine their own.
+Galvatron2Bounds own_bounds(const Galvatron2Options& options, const Galvatron2Bounds& bounds,
+                            int32_t pp, int32_t tp);
+
+// A layer's memory in MB on `stage`.
 double layer_memory_mb(const Galvatron2Layers& type, const Galvatron2Options& options,
                        const LayerChoice& choice, const Galvatron2Bounds& bounds, int32_t stage);
 
@@ -141,8 +168,10 @@ double transition_s(const Galvatron2Profile& profile, const Galvatron2Layers& ty
                     const LayerChoice& to, const Galvatron2Bounds& bounds);
 
 // The leaves in the order of Galvatron-2, which breaks ties: 44 for 8 devices with checkpointing,
-// twice those with tp > 1 where Ulysses is allowed.
-std::vector<LayerChoice> galvatron2_space(int32_t devices, bool ulysses);
+// twice those with tp > 1 where Ulysses is allowed. The later engine's are fewer and in its own
+// order.
+std::vector<LayerChoice> galvatron2_space(int32_t devices, bool ulysses,
+                                          Galvatron2Engine engine = Galvatron2Engine::kEarlier);
 // Layers of each stage: even (the remainder in the last stage), or for several types filled stage
 // by stage up to the mean memory of data parallelism.
 std::vector<int32_t> galvatron2_stages(const Galvatron2Profile& profile,

@@ -85,9 +85,10 @@ double hidden_bytes(const Galvatron2Layers& type, const Galvatron2Options& optio
 double tensor_ms(const Galvatron2Profile& profile, const Galvatron2Layers& type,
                  const Galvatron2Options& options, const LayerChoice& c, double samples) {
   if (c.tp == 1) return 0;
-  const double times = c.checkpoint ? 6 : 4;
+  const double once = options.later() && !c.ulysses ? 6 : 4;
+  const double times = c.checkpoint ? 1.5 * once : once;
   const double bytes = hidden_bytes(type, options, samples);
-  if (options.ulysses) {
+  if (options.ulysses || options.later()) {
     const auto& curves = c.ulysses ? profile.all_to_all : profile.all_reduce;
     return times * curves.at(c.tp).at(bytes);
   }
@@ -150,8 +151,15 @@ ForwardTime ForwardTime::fit(std::span<const Point> points) {
   return {product / square, 0};
 }
 
+Galvatron2Bounds own_bounds(const Galvatron2Options& options, const Galvatron2Bounds& bounds,
+                            int32_t pp, int32_t tp) {
+  if (!options.later()) return bounds;
+  return {tp, bounds.max_tp, options.global_batch / options.chunks / (options.devices / pp / tp)};
+}
+
 double layer_memory_mb(const Galvatron2Layers& type, const Galvatron2Options& options,
-                       const LayerChoice& c, const Galvatron2Bounds& bounds, int32_t stage) {
+                       const LayerChoice& c, const Galvatron2Bounds& search, int32_t stage) {
+  const Galvatron2Bounds bounds = own_bounds(options, search, c.pp, c.tp);
   const int64_t chunks = chunks_of(options, c, bounds);
   const int64_t local = options.global_batch / c.dp / (c.tp / bounds.min_tp);
   double samples = static_cast<double>(options.global_batch) / c.dp;
@@ -159,7 +167,7 @@ double layer_memory_mb(const Galvatron2Layers& type, const Galvatron2Options& op
     const int64_t held = std::min<int64_t>(c.pp - stage, chunks);
     samples *=
         static_cast<double>(samples_of_first(local, chunks, held)) / static_cast<double>(local);
-  } else {
+  } else if (!options.later()) {
     samples = static_cast<double>(samples_of_first(local, chunks, 1));
   }
   double states = 4 * (c.ulysses ? type.parameter_mb : type.parameter_mb / c.tp);
@@ -173,18 +181,20 @@ double layer_memory_mb(const Galvatron2Layers& type, const Galvatron2Options& op
   }
   if (!c.checkpoint) return states + type.activation_mb_per_sample.at(c.tp) * samples;
   const double kept = type.checkpoint_mb_per_sample * samples;
-  return states + (options.sequence_parallel ? kept / c.tp : kept);
+  const bool divided = options.sequence_parallel || (options.later() && c.ulysses);
+  return states + (divided ? kept / c.tp : kept);
 }
 
 std::vector<double> vocab_memory_mb(const Galvatron2Profile& profile,
                                     const Galvatron2Options& options, const LayerChoice& first,
                                     const Galvatron2Bounds& bounds, const VocabChoice& vocab) {
-  const int64_t chunks = chunks_of(options, first, bounds);
+  const int64_t chunks = chunks_of(options, first, own_bounds(options, bounds, first.pp, first.tp));
   const double samples = static_cast<double>(options.global_batch) * vocab.tp / first.tp /
                          first.dp / static_cast<double>(chunks);
   const int32_t ranks = first.tp * first.dp;
   const ZeroRatios ratios = zero_ratios(options, chunks, vocab.sp ? ranks : ranks / vocab.tp);
-  const double ratio = vocab.sdp ? ratios.zero3 : (options.zero2 ? ratios.zero2 : 1.0);
+  const bool whole = options.later() && ranks == vocab.tp;
+  const double ratio = whole ? 1.0 : vocab.sdp ? ratios.zero3 : options.zero2 ? ratios.zero2 : 1.0;
   const auto needed = [&](const VocabMemory& memory, double held) {
     return memory.states_mb.at(vocab.sp ? 1 : vocab.tp) * ratio +
            memory.activation_mb_per_sample.at(vocab.tp) * held;
@@ -193,17 +203,19 @@ std::vector<double> vocab_memory_mb(const Galvatron2Profile& profile,
   if (first.pp == 1) {
     stages[0] += needed(profile.vocab_alone, samples);
   } else {
-    stages.front() +=
-        needed(profile.vocab_first, options.one_forward ? samples * first.pp : samples);
-    stages.back() += needed(profile.vocab_last, samples);
+    const double held = options.later() ? samples * static_cast<double>(chunks) : samples;
+    const bool one = options.one_forward;
+    stages.front() += needed(profile.vocab_first, one ? samples * first.pp : held);
+    stages.back() += needed(profile.vocab_last, one ? samples : held);
   }
   for (double& mb : stages) mb += kContextMb;
   return stages;
 }
 
 std::vector<double> vocab_time_s(const Galvatron2Profile& profile, const Galvatron2Options& options,
-                                 int32_t pp, const Galvatron2Bounds& bounds,
+                                 int32_t pp, const Galvatron2Bounds& search,
                                  const VocabChoice& vocab, bool with_gradients) {
+  const Galvatron2Bounds bounds = own_bounds(options, search, pp, vocab.tp);
   const int32_t ranks = options.devices / pp;
   const int32_t dp = vocab.sp ? ranks : ranks / vocab.tp;
   const bool whole = vocab.sp || vocab.tp == 1 || dp == 1;
@@ -212,23 +224,30 @@ std::vector<double> vocab_time_s(const Galvatron2Profile& profile, const Galvatr
   if (!vocab.sp && vocab.tp > 1) {
     const double bytes =
         hidden_bytes(profile.types.front(), options, static_cast<double>(bounds.microbatch));
-    tensor = options.ulysses ? profile.all_reduce.at(vocab.tp).line(bytes)
-                             : (vocab.tp - 1.0) / vocab.tp * bytes / kMb *
-                                   ms_per_mb(profile, vocab.tp, dp == 1);
+    tensor = options.later()   ? profile.all_reduce.at(vocab.tp).at(bytes)
+             : options.ulysses ? profile.all_reduce.at(vocab.tp).line(bytes)
+                               : (vocab.tp - 1.0) / vocab.tp * bytes / kMb *
+                                     ms_per_mb(profile, vocab.tp, dp == 1);
   }
   const double forward =
       profile.vocab.at(static_cast<double>(bounds.microbatch) / bounds.min_tp) / (pp == 1 ? 1 : 2);
-  const VocabMemory& memory = pp == 1    ? profile.vocab_alone
-                              : vocab.sp ? profile.vocab_last  // quirk, and the first for both ends
-                                         : profile.vocab_first;
-  const double traffic = memory.states_mb.at(vocab.sp ? 1 : vocab.tp) / 4 * per_mb;
+  const double parameters_per_state =
+      options.later() && options.mixed_precision ? 1.0 / 8 : 1.0 / 4;
   const double in_forward = vocab.sdp ? 0.5 : 0.0;
   const double in_backward = (vocab.sdp ? 1.0 : 0.5) - (with_gradients ? 0 : 0.5);
-  const double ms = hidden_behind_ms(traffic * in_forward, forward, profile.overlap_slowdown) +
-                    hidden_behind_ms(traffic * in_backward, 2 * forward, profile.overlap_slowdown) +
-                    tensor * (pp == 1 ? 2 : 1);
+  const auto end_s = [&](const VocabMemory& memory) {
+    const double traffic =
+        memory.states_mb.at(vocab.sp ? 1 : vocab.tp) * parameters_per_state * per_mb;
+    const double slowdown = profile.overlap_slowdown;
+    return 0.001 * (hidden_behind_ms(traffic * in_forward, forward, slowdown) +
+                    hidden_behind_ms(traffic * in_backward, 2 * forward, slowdown) +
+                    tensor * (pp == 1 ? 2 : 1));
+  };
+  if (pp == 1) return {end_s(profile.vocab_alone)};
   std::vector<double> stages(static_cast<size_t>(pp), 0);
-  stages.front() = stages.back() = 0.001 * ms;
+  // Quirk of the earlier engine: one end counts for both.
+  stages.front() = end_s(options.later() || !vocab.sp ? profile.vocab_first : profile.vocab_last);
+  stages.back() = end_s(options.later() || vocab.sp ? profile.vocab_last : profile.vocab_first);
   return stages;
 }
 
@@ -239,18 +258,20 @@ double layer_time_s(const Galvatron2Profile& profile, const Galvatron2Layers& ty
   const double forward = type.forward.at(batch / c.tp);
   const double backward = forward * (c.checkpoint ? 3 : 2);
   const double parameter_mb = c.ulysses ? type.parameter_mb : type.parameter_mb / c.tp;
-  const double data_mb = 2.0 * (c.dp - 1) / c.dp * parameter_mb / (options.mixed_precision ? 2 : 1);
+  const int32_t ranks = options.later() && c.ulysses ? c.tp * c.dp : c.dp;
+  const double data_mb =
+      2.0 * (ranks - 1) / ranks * parameter_mb / (options.mixed_precision ? 2 : 1);
   const double per_mb = data_ms_per_mb(profile, c);
   double ms = forward + backward + tensor_ms(profile, type, options, c, batch);
   if (c.dp > 1) {
-    // With large tensor groups half of the backward pass is not overlapped.
-    const double part = c.tp == 1 || c.tp < c.tp * c.dp / 2 ? 1.0 : 0.5;
+    // With large tensor groups half of the backward pass is not overlapped (earlier engine).
+    const double part = options.later() || c.tp == 1 || c.tp < c.tp * c.dp / 2 ? 1.0 : 0.5;
     ms += overlapped_ms(with_gradients ? data_mb : 0, per_mb, backward * part,
                         profile.overlap_slowdown) -
           backward * part;
   }
   if (c.fsdp) ms += 0.5 * data_mb * per_mb;
-  if (c.pp > 1) {
+  if (c.pp > 1) {  // quirk: one micro-batch's traffic for all layers of the type together
     const double bytes = 2 * c.pp * hidden_bytes(type, options, batch);
     ms += bytes / kMb / profile.p2p_gb_per_s.at(c.pp) / type.layers;
   }
@@ -288,17 +309,18 @@ std::optional<double> tie_bias_s(const LayerChoice& from, const LayerChoice& to)
 
 double transition_s(const Galvatron2Profile& profile, const Galvatron2Layers& type,
                     const Galvatron2Options& options, const LayerChoice& from,
-                    const LayerChoice& to, const Galvatron2Bounds& bounds) {
+                    const LayerChoice& to, const Galvatron2Bounds& search) {
   if (const std::optional<double> bias = tie_bias_s(from, to)) return *bias;
   const bool other_order = from.mixed() && to.mixed() && from.tp_consecutive != to.tp_consecutive;
-  const bool pays = to.tp > from.tp || (other_order && to.tp == from.tp) ||
-                    (other_order && from.tp * from.dp == 8 && from.tp == 4 && to.tp == 2) ||
-                    (options.sequence_parallel && to.tp != from.tp);
-  if (!pays) return 0;
+  const bool moves = to.tp > from.tp || (other_order && to.tp == from.tp) ||
+                     (other_order && from.tp * from.dp == 8 && from.tp == 4 && to.tp == 2);
+  const bool gathers = options.sequence_parallel && to.tp != from.tp;
+  if (!gathers && (options.later() || !moves)) return 0;
   const int32_t tp = std::max(from.tp, to.tp);
   const int32_t dp = std::min(from.dp, to.dp);
   const LayerChoice& wider = to.tp > from.tp ? to : from;
   const double per_mb = ms_per_mb(profile, tp, tp == 1 || dp == 1 || wider.tp_consecutive);
+  const Galvatron2Bounds bounds = own_bounds(options, search, from.pp, tp);
   const int64_t samples = bounds.microbatch * (tp / bounds.min_tp);
   constexpr double kSecondsPerByteMs = 1e-7;  // as published
   return (tp - 1.0) / tp * hidden_bytes(type, options, static_cast<double>(samples)) * per_mb *

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "sim/base/check.h"
 #include "strategies/galvatron/galvatron2.h"
@@ -98,7 +99,7 @@ class DegreeSearch {
   DegreeSearch(const Galvatron2Profile& profile, const Galvatron2Options& options,
                std::vector<LayerChoice> space, const Galvatron2Bounds& bounds, TensorKinds kinds);
   // Improves `best` with the best plan of each vocabulary.
-  void improve(bool vocab_sp, bool vocab_sdp, std::optional<Galvatron2Plan>& best) const;
+  void improve(std::optional<Galvatron2Plan>& best) const;
 
  private:
   using Stages = std::vector<StageProblem>;
@@ -106,6 +107,9 @@ class DegreeSearch {
   int64_t budget_mb(size_t stage, const std::vector<double>& vocab_mb) const;
   // Strategies of all layers within the budgets; empty where none fits.
   std::vector<LayerChoice> fine(const std::vector<double>& vocab_mb) const;
+  std::vector<VocabChoice> vocabularies() const;
+  // All layers may have `c` beside `vocab`.
+  bool goes_with(const LayerChoice& c, const VocabChoice& vocab) const;
   bool fits_uniformly(size_t s, const std::vector<double>& vocab_mb) const;
   double iteration_s(const std::vector<LayerChoice>& layers, const VocabChoice& vocab) const;
   void keep_better(const std::vector<LayerChoice>& layers, const VocabChoice& vocab,
@@ -180,10 +184,13 @@ StageProblem DegreeSearch::make_stage(size_t first, size_t end, int32_t stage) c
 // the vocabulary are taken off.
 int64_t DegreeSearch::budget_mb(size_t stage, const std::vector<double>& vocab_mb) const {
   int64_t buffer = 0;
-  if (options_.sequence_parallel && (kinds_ != TensorKinds::kUlysses || !options_.fine_grained)) {
+  const bool gathers =
+      kinds_ != TensorKinds::kUlysses || (!options_.fine_grained && !options_.later());
+  if (options_.sequence_parallel && gathers) {
+    const Galvatron2Bounds bounds = own_bounds(options_, bounds_, pp_, bounds_.max_tp);
     int64_t seq_len = 0;
     for (const Galvatron2Layers& type : profile_.types) seq_len = std::max(seq_len, type.seq_len);
-    const double mb = static_cast<double>(bounds_.microbatch) / bounds_.min_tp * bounds_.max_tp *
+    const double mb = static_cast<double>(bounds.microbatch) / bounds.min_tp * bounds.max_tp *
                       static_cast<double>(profile_.types.front().hidden * seq_len) * 4 / 1024 /
                       1024;
     buffer = static_cast<int64_t>(options_.mixed_precision ? mb / 2 : mb);
@@ -242,39 +249,77 @@ void DegreeSearch::keep_better(const std::vector<LayerChoice>& layers, const Voc
   if (!best || time_s < best->iteration_s) best = {time_s, pp_, stage_layers_, layers, vocab};
 }
 
-void DegreeSearch::improve(bool vocab_sp, bool vocab_sdp,
-                           std::optional<Galvatron2Plan>& best) const {
+std::vector<VocabChoice> DegreeSearch::vocabularies() const {
+  std::vector<VocabChoice> found;
+  if (options_.later()) {
+    for (const LayerChoice& c : space_) {
+      if (!c.checkpoint) found.push_back({c.tp, c.ulysses, c.fsdp});
+    }
+    return found;
+  }
+  for (const bool sp : {false, true}) {
+    if (kinds_ == (sp ? TensorKinds::kMegatron : TensorKinds::kUlysses)) continue;
+    if (sp && !options_.ulysses) continue;
+    for (const bool sdp : {false, true}) {
+      for (int32_t tp = bounds_.min_tp; tp <= bounds_.max_tp && tp * pp_ <= options_.devices;
+           tp *= 2) {
+        found.push_back({tp, sp, sdp});
+      }
+    }
+  }
+  return found;
+}
+
+bool DegreeSearch::goes_with(const LayerChoice& c, const VocabChoice& vocab) const {
+  if (options_.later()) return VocabChoice{c.tp, c.ulysses, c.fsdp} == vocab;
+  return c.tp == vocab.tp;
+}
+
+void DegreeSearch::improve(std::optional<Galvatron2Plan>& best) const {
   const size_t layer_count = type_of_layer_.size();
-  for (int32_t tp = bounds_.min_tp; tp <= bounds_.max_tp && tp * pp_ <= options_.devices; tp *= 2) {
-    const VocabChoice vocab{tp, vocab_sp, vocab_sdp};
+  for (const VocabChoice& vocab : vocabularies()) {
     const auto vocab_mb = vocab_memory_mb(profile_, options_, space_.front(), bounds_, vocab);
     if (options_.fine_grained) {
       keep_better(fine(vocab_mb), vocab, best);
       continue;
     }
     for (size_t s = 0; s < space_.size(); ++s) {
-      if (space_[s].tp == tp && fits_uniformly(s, vocab_mb)) {
+      if (goes_with(space_[s], vocab) && fits_uniformly(s, vocab_mb)) {
         keep_better(std::vector<LayerChoice>(layer_count, space_[s]), vocab, best);
       }
     }
   }
 }
 
-// Strategies and micro-batch of one pipeline degree; none where the batch cannot be cut so.
+// Micro-batch of one pipeline degree; false where the batch cannot be cut so.
+bool cut_batch(const Galvatron2Options& options, int32_t pp, Galvatron2Bounds& bounds) {
+  const int32_t ranks = options.devices / pp / bounds.min_tp;
+  if (ranks == 0 || options.global_batch % ranks != 0) return false;
+  const int64_t local = options.global_batch / ranks;
+  bounds.microbatch = (local + options.chunks - 1) / options.chunks;
+  return options.chunks <= local &&
+         options.chunks == (local + bounds.microbatch - 1) / bounds.microbatch;
+}
+
+// The same with the later engine, where Ulysses alone has but one bound on tp.
+bool later_degree(const Galvatron2Options& options, int32_t pp, TensorKinds kinds,
+                  const Galvatron2Bounds& bounds) {
+  const int32_t most_tp = options.devices / pp;
+  if (pp > options.chunks || options.global_batch % options.chunks != 0) return false;
+  return bounds.max_tp == most_tp || (kinds != TensorKinds::kUlysses && bounds.max_tp < most_tp);
+}
+
+// Strategies and micro-batch of one pipeline degree.
 std::vector<LayerChoice> of_degree(const Galvatron2Options& options,
                                    const std::vector<LayerChoice>& space, int32_t pp,
                                    TensorKinds kinds, Galvatron2Bounds& bounds) {
-  const int32_t ranks = options.devices / pp / bounds.min_tp;
-  if (ranks == 0 || options.global_batch % ranks != 0) return {};
-  const int64_t local = options.global_batch / ranks;
-  bounds.microbatch = (local + options.chunks - 1) / options.chunks;
-  if (options.chunks > local ||
-      options.chunks != (local + bounds.microbatch - 1) / bounds.microbatch) {
-    return {};
-  }
+  const bool possible =
+      options.later() ? later_degree(options, pp, kinds, bounds) : cut_batch(options, pp, bounds);
+  if (!possible) return {};
   std::vector<LayerChoice> found;
   for (const LayerChoice& c : space) {
-    if (c.pp == pp && c.tp >= bounds.min_tp && c.tp <= bounds.max_tp && allowed(c, kinds)) {
+    const bool even = !options.later() || options.global_batch / options.chunks % c.dp == 0;
+    if (c.pp == pp && c.tp >= bounds.min_tp && c.tp <= bounds.max_tp && even && allowed(c, kinds)) {
       found.push_back(c);
     }
   }
@@ -286,16 +331,11 @@ void search_bounds(const Galvatron2Profile& profile, const Galvatron2Options& op
                    std::optional<Galvatron2Plan>& best) {
   for (const TensorKinds kinds :
        {TensorKinds::kMegatron, TensorKinds::kUlysses, TensorKinds::kBoth}) {
-    if (!options.ulysses && kinds != TensorKinds::kMegatron) continue;
+    if (!options.ulysses && !options.later() && kinds != TensorKinds::kMegatron) continue;
     for (int32_t pp = 1; pp <= options.devices; pp *= 2) {
       std::vector<LayerChoice> choices = of_degree(options, space, pp, kinds, bounds);
       if (choices.empty() || pp > profile.layer_count()) continue;
-      const DegreeSearch search(profile, options, std::move(choices), bounds, kinds);
-      for (const bool vocab_sp : {false, true}) {
-        const TensorKinds other = vocab_sp ? TensorKinds::kMegatron : TensorKinds::kUlysses;
-        if (kinds == other || (vocab_sp && !options.ulysses)) continue;
-        for (const bool vocab_sdp : {false, true}) search.improve(vocab_sp, vocab_sdp, best);
-      }
+      DegreeSearch(profile, options, std::move(choices), bounds, kinds).improve(best);
     }
   }
 }
@@ -344,7 +384,7 @@ std::vector<int32_t> fill_stages(const std::vector<double>& layer_mb,
 
 }  // namespace
 
-std::vector<LayerChoice> galvatron2_space(int32_t devices, bool ulysses) {
+std::vector<LayerChoice> galvatron2_space(int32_t devices, bool ulysses, Galvatron2Engine engine) {
   std::vector<LayerChoice> leaves;
   for (const bool checkpoint : {false, true}) {
     for (int32_t pp = 1; pp <= devices; pp *= 2) {
@@ -366,6 +406,13 @@ std::vector<LayerChoice> galvatron2_space(int32_t devices, bool ulysses) {
       }
     }
   }
+  if (engine == Galvatron2Engine::kLater) {
+    std::erase_if(leaves, [](const LayerChoice& c) { return c.mixed() && !c.tp_consecutive; });
+    std::ranges::sort(leaves, {}, [](const LayerChoice& c) {
+      const auto [megatron, ulysses_ranks] = c.ulysses ? std::pair(1, c.tp) : std::pair(c.tp, 1);
+      return std::tuple(c.pp, megatron, ulysses_ranks, c.fsdp, c.checkpoint);
+    });
+  }
   return leaves;
 }
 
@@ -373,7 +420,7 @@ std::vector<int32_t> galvatron2_stages(const Galvatron2Profile& profile,
                                        const Galvatron2Options& options, int32_t pp,
                                        int64_t microbatch) {
   const auto stage_count = static_cast<size_t>(pp);
-  if (profile.types.size() == 1 || pp == 1) {
+  if (profile.types.size() == 1 || pp == 1 || options.later()) {
     std::vector<int32_t> even(stage_count, profile.layer_count() / pp);
     even.back() += profile.layer_count() % pp;
     return even;
@@ -395,7 +442,8 @@ std::optional<Galvatron2Plan> galvatron2_search(const Galvatron2Profile& profile
                                                 const Galvatron2Options& options,
                                                 const std::vector<LayerChoice>& space) {
   std::optional<Galvatron2Plan> best;
-  for (int32_t min_tp = 1; min_tp <= options.devices; min_tp *= 2) {
+  const int32_t most_min_tp = options.later() ? 1 : options.devices;
+  for (int32_t min_tp = 1; min_tp <= most_min_tp; min_tp *= 2) {
     for (int32_t max_tp = min_tp; max_tp <= options.devices; max_tp *= 2) {
       search_bounds(profile, options, space, {min_tp, max_tp, 1}, best);
     }

@@ -10,13 +10,16 @@ namespace soapbox::strategies::galvatron {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
+// Far above what rounding adds to a sum of layers, far below any published cost or bias: ties are
+// ties whatever the order of additions.
+constexpr double kTieS = 1e-13;
 
 // Improves best[v] with the way over strategy `k`, for `count` budgets v: the hot loop.
 void relax(const double* before_s, size_t count, double transition_s, double intra_s, uint16_t k,
            double* best, uint16_t* from) {
   for (size_t v = 0; v < count; ++v) {
     const double time = before_s[v] + transition_s + intra_s;
-    const bool better = time < best[v];
+    const bool better = time < best[v] - kTieS;
     best[v] = better ? time : best[v];
     from[v] = better ? k : from[v];
   }
@@ -60,7 +63,7 @@ std::optional<StageChoice> MemoryDp::best(int64_t budget_mb) const {
   const size_t n = problem_.strategies;
   size_t s = 0;
   for (size_t k = 1; k < n; ++k) {
-    if (time_s_[cell(budget_mb, k)] < time_s_[cell(budget_mb, s)]) s = k;
+    if (time_s_[cell(budget_mb, k)] < time_s_[cell(budget_mb, s)] - kTieS) s = k;
   }
   if (time_s_[cell(budget_mb, s)] == kNever) return std::nullopt;
   StageChoice choice{.time_s = time_s_[cell(budget_mb, s)], .strategy = {}, .memory_mb = 0};

@@ -4,7 +4,8 @@
 //
 // is the least time of layers 0..i within v whole MB where layer i has strategy s; the first layer
 // pays no transition. Exact for the stage; pseudo-polynomial: O(layers x budget x strategies^2)
-// time, 2 bytes x layers x budget x strategies memory. Ties go to the lower strategy index.
+// time, 2 bytes x layers x budget x strategies memory. Ties, up to the rounding of the sums, go to
+// the lower strategy index.
 // Source: Galvatron (strategy.h), section 4; Galvatron-2's dynamic programming core.
 #pragma once
 
