@@ -59,7 +59,7 @@ TEST(TransformerFlops, OfExpertsAreThoseOfTheActiveOnes) {
 
 // DeepSeek-V3 (arXiv 2412.19437, section 4.2): matrices of the latent attention.
 TEST(TransformerFlops, OfLatentAttention) {
-  const TransformerLayer& block = named("deepseek_v3").layers[1];
+  const TransformerLayer block = named("deepseek_v3").layers[1];
   const double s = 4096;
   const double matrices = 7168.0 * 1536 + 1536.0 * 128 * 192 + 7168.0 * (512 + 64) +
                           512.0 * 128 * (128 + 128) + 128.0 * 128 * 7168 + 3.0 * 7168 * 18432;
