@@ -45,8 +45,8 @@ std::vector<Table> weighed_tables(const OpGraph& graph, size_t devices) {
     const auto columns = static_cast<int32_t>(op.dims[1].size);
     const double most = 2.0 / static_cast<double>(devices);
     while (table.weight > most * table.pieces && table.pieces < columns) {
-      do ++table.pieces;
-      while (columns % table.pieces != 0);
+      ++table.pieces;
+      while (columns % table.pieces != 0) ++table.pieces;
     }
     tables.push_back(table);
   }

@@ -4,7 +4,6 @@
 
 #include <cctype>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <thread>
@@ -144,12 +143,6 @@ Result<std::vector<calib::ProbePoint>> choose_points(const CalibrateOptions& opt
   return points;
 }
 
-std::string percent(double fraction) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f %%", 100 * fraction);
-  return text;
-}
-
 // "NVIDIA H200" as the name of files: "NVIDIA-H200".
 std::string id_of(const std::string& name) {
   std::string id;
@@ -226,9 +219,9 @@ Status measure(const CalibrateOptions& options, const std::string& samples,
       str_cat(outcome->measured, " points in ", std::lround(outcome->seconds), " s, ",
               outcome->left_out, " left out for want of time, ", outcome->refused, " refused",
               outcome->refused > 0 ? str_cat(" (the first: ", outcome->first_refusal, ")") : "",
-              "; anchors drifted by ", percent(outcome->drift),
+              "; anchors drifted by ", percent(outcome->drift, 1),
               outcome->drift > 0.03 ? " (more than 3 %: measure again on a quieter machine)" : "",
-              "; ", percent(outcome->disturbed), " of the samples disturbed"));
+              "; ", percent(outcome->disturbed, 1), " of the samples disturbed"));
   return ok();
 }
 

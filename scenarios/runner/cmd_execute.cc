@@ -3,7 +3,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -152,19 +151,9 @@ Result<std::vector<NamedPlan>> choose_plans(const LoadedProblem& loaded,
   return std::vector<NamedPlan>{{method.name, run_key(loaded, method, 0), *std::move(plan)}};
 }
 
-std::string decimals(double value, int count) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", count, value);
-  return text;
-}
-
-std::string percent(double fraction) {
-  return str_cat(decimals(100 * fraction, 2), " %");
-}
-
 std::string correlation(std::span<const double> a, std::span<const double> b) {
   const std::optional<double> found = results::rank_correlation(a, b);
-  return found ? decimals(*found, 3) : "unknown";
+  return found ? fixed(*found, 3) : "unknown";
 }
 
 // The comparisons of all plans as a table, and what they come to.
@@ -184,17 +173,16 @@ class Comparisons {
   double worst() const { return *std::max_element(errors_.begin(), errors_.end()); }
   const results::Table& table() const { return table_; }
   std::string summary() const {
-    std::string text =
-        str_cat(errors_.size(), errors_.size() == 1 ? " plan" : " plans", ": mean error ",
-                percent(results::mean_absolute_relative_error(predicted_, measured_)), ", median ",
-                percent(results::quantile(errors_, 0.5)), ", worst ", percent(worst()));
+    std::string text = str_cat(
+        errors_.size(), errors_.size() == 1 ? " plan" : " plans", ": mean error ",
+        percent(results::mean_absolute_relative_error(predicted_, measured_), 2), ", median ",
+        percent(results::quantile(errors_, 0.5), 2), ", worst ", percent(worst(), 2));
     if (errors_.size() >= 2) {
       const auto [least, most] = std::minmax_element(predicted_.begin(), predicted_.end());
-      text +=
-          str_cat(", rank correlation ", correlation(predicted_, measured_),
-                  "\nwhat could be had: the longest prediction is ", decimals(*most / *least, 2),
-                  " times the shortest; halves of the runs have a rank correlation of ",
-                  correlation(halves_[0], halves_[1]), " with each other");
+      text += str_cat(", rank correlation ", correlation(predicted_, measured_),
+                      "\nwhat could be had: the longest prediction is ", fixed(*most / *least, 2),
+                      " times the shortest; halves of the runs have a rank correlation of ",
+                      correlation(halves_[0], halves_[1]), " with each other");
     }
     return str_cat(text, "\n");
   }

@@ -18,7 +18,6 @@ namespace soapbox::runner {
 namespace {
 
 constexpr int64_t kMostKept = 1000;
-constexpr int64_t kMostDegree = 1 << 20;
 
 std::vector<std::string> parts_of(std::string_view text) {
   std::vector<std::string> parts(1);

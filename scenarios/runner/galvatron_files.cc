@@ -8,6 +8,7 @@
 #include <optional>
 #include <tuple>
 
+#include "scenarios/runner/parallel_options.h"
 #include "sim/base/json_object.h"
 #include "sim/base/str.h"
 
@@ -17,7 +18,6 @@ namespace {
 // A larger message may be slower by so much before a bandwidth counts as falling.
 constexpr double kJitter = 0.1;
 constexpr int64_t kMost = int64_t{1} << 40;
-constexpr int64_t kMostDegree = 1 << 20;
 
 // Reads keys by their pattern, piece by piece.
 class Key {

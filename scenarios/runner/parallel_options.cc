@@ -8,8 +8,6 @@
 namespace soapbox::runner {
 namespace {
 
-constexpr int64_t kMostDegree = 1 << 20;
-
 constexpr std::array<ParallelRecipe, 3> kRecipes = {{
     {"deepspeed_zero", "data parallel with optimiser states and gradients sharded (ZeRO-2)", 2},
     {"fsdp", "fully sharded data parallel (ZeRO-3)", 3},

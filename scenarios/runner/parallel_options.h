@@ -24,6 +24,8 @@ std::span<const ParallelRecipe> parallel_recipe_table();  // sorted by name
 // Null: no such recipe.
 const ParallelRecipe* find_parallel_recipe(std::string_view name);
 
+inline constexpr int64_t kMostDegree = 1 << 20;  // of any kind of parallelism
+
 // --tp, --pp and their relatives; and --seq-len and --global-batch, which are no part of a plan.
 std::vector<Option> parallel_options();
 

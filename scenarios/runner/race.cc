@@ -4,12 +4,12 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <map>
 
 #include "results/reference.h"
 #include "scenarios/runner/planner_run.h"
 #include "scenarios/runner/progress.h"
+#include "scenarios/runner/record.h"
 #include "scenarios/runner/workers.h"
 #include "sim/base/check.h"
 #include "sim/base/str.h"
@@ -28,12 +28,6 @@ std::string entry_name(const Race& race, const RaceEntry& entry) {
                              entry.key.instance.devices, " ", contestant_of(race, entry).label);
   if (contestant_of(race, entry).seeds.size() > 1) name += str_cat(" seed ", entry.key.seed);
   return name;
-}
-
-std::string fixed(double value, int decimals) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  return text;
 }
 
 double per_device(const results::RunRow& row) {

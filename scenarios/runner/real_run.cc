@@ -20,6 +20,8 @@ namespace {
 // Long beside wake-ups of threads, short enough for nine repeats of twenty plans.
 constexpr double kPacedIterationSeconds = 1;
 
+constexpr std::array<std::string_view, 2> kLaunchNames = {"graph", "stream"};  // by LaunchMode
+
 Result<PreparedRun> prepare_paced(const LoadedProblem& loaded, const Plan&, const Run& predicted,
                                   const RealRunSpec& spec, const Interrupt& interrupt) {
   const TaskGraph& graph = predicted.lowered.graph;
@@ -104,10 +106,9 @@ Result<PreparedRun> prepare_cuda(const LoadedProblem& loaded, const Plan& plan,
       loaded.model(), cluster, plan, predicted.lowered, predicted.timeline, **gpu, spec.launch);
   if (!run) return run.error();
   PreparedRun prepared;
-  prepared.settings =
-      nlohmann::json{{"library", (*gpu)->library()},
-                     {"launch", spec.launch == calib::LaunchMode::kGraph ? "graph" : "stream"}}
-          .dump();
+  prepared.settings = nlohmann::json{{"library", (*gpu)->library()},
+                                     {"launch", kLaunchNames[static_cast<size_t>(spec.launch)]}}
+                          .dump();
   const std::shared_ptr<const calib::GpuRun> shared(*std::move(run));
   prepared.run = [shared] { return shared->run(); };
   return prepared;
@@ -286,10 +287,10 @@ class PlanRun {
 
 Result<calib::LaunchMode> read_launch(const Arguments& arguments) {
   const std::string launch = arguments.text_or("launch", "graph");
-  if (launch == "graph") return calib::LaunchMode::kGraph;
-  if (launch == "stream") return calib::LaunchMode::kStream;
-  const std::vector<std::string> known = {"graph", "stream"};
-  return usage_error(unknown_name("--launch", launch, known));
+  const std::vector<std::string> known(kLaunchNames.begin(), kLaunchNames.end());
+  const auto found = std::find(known.begin(), known.end(), launch);
+  if (found == known.end()) return usage_error(unknown_name("--launch", launch, known));
+  return static_cast<calib::LaunchMode>(found - known.begin());
 }
 
 std::span<const BackendRow> backend_table() {

@@ -1,5 +1,7 @@
 #include "scenarios/runner/record.h"
 
+#include <cstdio>
+
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -13,6 +15,16 @@ std::string Record::render(results::Format format) const {
   results::Table table(columns_);
   table.add_row(cells_);
   return results::render_record(table, format);
+}
+
+std::string fixed(double value, int decimals) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+std::string percent(double fraction, int decimals) {
+  return str_cat(fixed(100 * fraction, decimals), " %");
 }
 
 Option format_option() {

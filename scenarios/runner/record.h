@@ -20,6 +20,10 @@ class Record {
   std::vector<results::Cell> cells_;
 };
 
+// A number with so many decimals; a fraction in per cent: "12.30 %".
+std::string fixed(double value, int decimals);
+std::string percent(double fraction, int decimals);
+
 // The --format of a command.
 Option format_option();
 Result<results::Format> read_format(const Arguments& arguments);

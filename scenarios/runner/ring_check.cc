@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <vector>
 
 #include "calib/ring_run.h"
+#include "scenarios/runner/record.h"
 #include "sim/base/str.h"
 #include "sim/collective/collective.h"
 
@@ -75,12 +75,6 @@ std::vector<Duration> predict(const RingCheckSpec& spec, const calib::LinkSegmen
   return times;
 }
 
-std::string percent(double fraction) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f %%", 100 * fraction);
-  return text;
-}
-
 }  // namespace
 
 Result<RingCheck> check_ring(const RingCheckSpec& spec, const Interrupt& interrupt,
@@ -90,7 +84,7 @@ Result<RingCheck> check_ring(const RingCheckSpec& spec, const Interrupt& interru
   const calib::LinkSegment& line = link->segments.front();
   console.say(str_cat("ping-pong: ", std::llround(line.alpha_s * 1e9), " ns and ",
                       std::llround(1e-3 / line.beta_s), " KB/s, fitted within ",
-                      percent(link->mape)));
+                      percent(link->mape, 2)));
   const std::vector<Bytes> sizes = ring_sizes(spec.ranks);
   const std::vector<Duration> predicted = predict(spec, line, sizes);
   for (size_t i = 0; i < sizes.size(); ++i) {
@@ -113,8 +107,8 @@ Result<RingCheck> check_ring(const RingCheckSpec& spec, const Interrupt& interru
     check.worst_error = std::max(check.worst_error, std::fabs(error));
   }
   check.summary =
-      str_cat("ring all-reduce: mean error ", percent(sum / static_cast<double>(sizes.size())),
-              ", worst ", percent(check.worst_error), "\n");
+      str_cat("ring all-reduce: mean error ", percent(sum / static_cast<double>(sizes.size()), 2),
+              ", worst ", percent(check.worst_error, 2), "\n");
   return check;
 }
 

@@ -1,7 +1,5 @@
 #include "scenarios/runner/search_proof_file.h"
 
-#include <cstdio>
-
 #include "scenarios/runner/certificate_file.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/scenario_files/text_file.h"

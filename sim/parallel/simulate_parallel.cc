@@ -86,21 +86,22 @@ Duration longest_work(const ParallelLowered& lowered) {
 
 // Of the units that multiply a type: where the device has none for it, those of fp32.
 double peak_flops(const Hardware& hardware, DataType type) {
-  const double fp32 = hardware.fp32_peak.rate();
+  const auto best_of = [&](auto... units) {
+    return std::max({hardware.fp32_peak.rate(), units.rate()...});
+  };
   switch (type) {
     case DataType::kFp4:
-      return std::max(
-          {hardware.fp4_peak.rate(), hardware.fp8_peak.rate(), hardware.bf16_peak.rate(), fp32});
+      return best_of(hardware.fp4_peak, hardware.fp8_peak, hardware.bf16_peak);
     case DataType::kFp8:
-      return std::max({hardware.fp8_peak.rate(), hardware.bf16_peak.rate(), fp32});
+      return best_of(hardware.fp8_peak, hardware.bf16_peak);
     case DataType::kBf16:
-      return std::max({hardware.bf16_peak.rate(), hardware.fp16_peak.rate(), fp32});
+      return best_of(hardware.bf16_peak, hardware.fp16_peak);
     case DataType::kFp16:
-      return std::max(hardware.fp16_peak.rate(), fp32);
+      return best_of(hardware.fp16_peak);
     case DataType::kTf32:
-      return std::max(hardware.tf32_peak.rate(), fp32);
+      return best_of(hardware.tf32_peak);
     default:
-      return fp32;
+      return best_of();
   }
 }
 
