@@ -28,12 +28,19 @@ ALLOW = {
     "sim/parallel": _DESCRIPTION | {"sim/simulate"},
     "strategies/miqp": _BASE,
     "strategies": _SIM | {"strategies/miqp"},
-    "calib": _SIM,
+    "calib/backend": _SIM,
+    "calib/cuda": _SIM | {"calib/backend", "calib/probes", "calib/sampling"},
+    "calib/fits": _SIM,
+    "calib/probes": _SIM | {"calib/backend"},
+    "calib/runs": _SIM | {"calib/backend", "calib/fits"},
+    "calib/sampling": _SIM | {"calib/backend", "calib/fits", "calib/probes", "calib/runs"},
     "results": _BASE,
     "scenarios/runner/scenario_files": _DESCRIPTION,
     "scenarios/runner/measured_runs": _DESCRIPTION | {"scenarios/runner/scenario_files"},
     "scenarios/runner/topology_import": _DESCRIPTION | {"scenarios/runner/scenario_files"},
-    "scenarios/runner": _SIM | {"strategies", "strategies/miqp", "calib", "results"} | {
+    "scenarios/runner": _SIM | {"strategies", "strategies/miqp", "results"} | {
+        f"calib/{library}" for library in ("backend", "fits", "runs", "sampling")
+    } | {
         f"scenarios/runner/{library}"
         for library in ("scenario_files", "measured_runs", "topology_import")
     },
@@ -54,7 +61,7 @@ LIBRARIES = {
     "Cbc_": (r"strategies/miqp/milp_cbc\.cc", "one file knows it"),
     "interfaces/highs": (r"strategies/miqp/milp_highs\.cc", "one file knows it"),
     "cu": (r"calib/.*", "only calib/ talks to devices"),
-    "dnnl": (r"calib/onednn_kernels\.cc", "the module libsoapbox_cpu is the only user of oneDNN"),
+    "dnnl": (r"calib/backend/onednn_kernels\.cc", "the module libsoapbox_cpu is its only user"),
     "nccl": (r"calib/.*", "only calib/ talks to devices"),
 }
 

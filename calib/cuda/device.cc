@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "calib/backend/precise_wait.h"
 #include "calib/cuda/operators.h"
-#include "calib/precise_wait.h"
 
 namespace soapbox::calib::cuda {
 namespace {

@@ -1,4 +1,4 @@
-// The GPU as a device that keeps time by itself (calib/kernel_module.h).
+// The GPU as a device that keeps time by itself (calib/backend/kernel_module.h).
 //
 // A run's time is from the start of its first activity to the end of its last one, gaps between
 // its own kernels included, by CUPTI's records. Runs are separated by kernels with a name of their
@@ -10,11 +10,11 @@
 #include <span>
 #include <vector>
 
+#include "calib/backend/kernel_module.h"
 #include "calib/cuda/clock.h"
 #include "calib/cuda/gpu.h"
 #include "calib/cuda/launches.h"
 #include "calib/cuda/trace.h"
-#include "calib/kernel_module.h"
 
 namespace soapbox::calib::cuda {
 

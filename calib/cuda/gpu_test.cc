@@ -13,8 +13,8 @@
 #include "calib/cuda/device.h"
 #include "calib/cuda/operators.h"
 #include "calib/cuda/product.h"
-#include "calib/measure.h"
-#include "calib/probe.h"
+#include "calib/probes/probe.h"
+#include "calib/sampling/measure.h"
 
 namespace soapbox::calib::cuda {
 namespace {

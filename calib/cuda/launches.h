@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "calib/backend/kernel_module.h"
 #include "calib/cuda/check.h"
 #include "calib/cuda/gpu.h"
 #include "calib/cuda/kernels.h"
-#include "calib/kernel_module.h"
 
 namespace soapbox::calib::cuda {
 

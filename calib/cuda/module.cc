@@ -1,5 +1,5 @@
 // The module libsoapbox_cuda.so: kernels of cuBLASLt, cuDNN and our own on the first GPU.
-#include "calib/kernel_module.h"
+#include "calib/backend/kernel_module.h"
 
 #include <memory>
 #include <utility>

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <thread>
 
-#include "calib/device_profile.h"
-#include "calib/session.h"
+#include "calib/sampling/device_profile.h"
+#include "calib/sampling/session.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/execution.h"
 #include "scenarios/runner/interrupt.h"

@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "calib/gpu_run.h"
-#include "calib/mixed_run.h"
-#include "calib/paced.h"
-#include "calib/two_clocks.h"
+#include "calib/runs/gpu_run.h"
+#include "calib/runs/mixed_run.h"
+#include "calib/runs/paced.h"
+#include "calib/runs/two_clocks.h"
 #include "scenarios/runner/scenario_files/scenario_files.h"
 #include "sim/base/str.h"
 #include "sim/engine/trace.h"
@@ -118,7 +118,7 @@ Status as_simulated(const LoadedProblem&, const Plan&, const RealRunSpec&, Run&,
   return ok();
 }
 
-// Launched by the host, which is a clock of its own (calib/two_clocks.h).
+// Launched by the host, which is a clock of its own (calib/runs/two_clocks.h).
 Status with_launches(const LoadedProblem& loaded, const Plan& plan, const RealRunSpec& spec,
                      Run& predicted, results::RunKey& key) {
   const bool one_device = loaded.cluster().device_count() == 1;

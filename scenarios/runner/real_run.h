@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "calib/graph_run.h"
-#include "calib/kernel_module.h"
+#include "calib/backend/kernel_module.h"
+#include "calib/runs/graph_run.h"
 #include "results/store.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/execution.h"

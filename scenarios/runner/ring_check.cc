@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "calib/ring_run.h"
+#include "calib/runs/ring_run.h"
 #include "scenarios/runner/record.h"
 #include "sim/base/str.h"
 #include "sim/collective/collective.h"

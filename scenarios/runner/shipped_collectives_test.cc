@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-#include "calib/collective_samples.h"
+#include "calib/fits/collective_samples.h"
 #include "scenarios/runner/scenario_files/cluster_file.h"
 #include "scenarios/runner/scenario_files/collective_profile_file.h"
 #include "sim/collective/collective.h"

@@ -1,9 +1,0 @@
-#include "calib/probe.h"
-
-namespace soapbox::calib {
-
-void probe_launch(const ProbeScope& scope, Rng&, std::vector<std::variant<Piece, Stream>>& out) {
-  if (scope.gpu) out.emplace_back(Stream{StreamWork::Kind::kLaunch, 1, 1});
-}
-
-}  // namespace soapbox::calib

@@ -1,0 +1,9 @@
+#include "calib/probes/probe.h"
+
+namespace soapbox::calib {
+
+void probe_launch(const ProbeScope& scope, Rng&, std::vector<std::variant<Piece, Stream>>& out) {
+  if (scope.gpu) out.emplace_back(Stream{StreamWork::Kind::kLaunch, 1, 1});
+}
+
+}  // namespace soapbox::calib
