@@ -1,7 +1,7 @@
 // soapbox certify: whether a certificate proves what it says, without the solver.
-#include "scenarios/runner/certificate_file.h"
 #include "scenarios/runner/commands.h"
-#include "scenarios/runner/instance_file.h"
+#include "scenarios/runner/planning/certificate_file.h"
+#include "scenarios/runner/planning/instance_file.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/str.h"

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "scenarios/runner/certificate_file.h"
 #include "scenarios/runner/commands.h"
+#include "scenarios/runner/planning/certificate_file.h"
 #include "scenarios/runner/test_program.h"
 
 namespace soapbox::runner {

@@ -6,9 +6,9 @@
 
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/experiment.h"
-#include "scenarios/runner/galvatron_files.h"
 #include "scenarios/runner/model_files/model_file.h"
 #include "scenarios/runner/parallel_problem.h"
+#include "scenarios/runner/planning/galvatron_files.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/race.h"
 #include "scenarios/runner/record.h"

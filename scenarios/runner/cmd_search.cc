@@ -7,7 +7,7 @@
 #include "scenarios/runner/execution.h"
 #include "scenarios/runner/interrupt.h"
 #include "scenarios/runner/output_file.h"
-#include "scenarios/runner/planner_search.h"
+#include "scenarios/runner/planning/planner_search.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/progress.h"
 #include "scenarios/runner/run_record.h"

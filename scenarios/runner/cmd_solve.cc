@@ -3,11 +3,11 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "scenarios/runner/certificate_file.h"
 #include "scenarios/runner/commands.h"
-#include "scenarios/runner/instance_file.h"
 #include "scenarios/runner/interrupt.h"
 #include "scenarios/runner/output_file.h"
+#include "scenarios/runner/planning/certificate_file.h"
+#include "scenarios/runner/planning/instance_file.h"
 #include "scenarios/runner/record.h"
 #include "sim/base/str.h"
 #include "strategies/miqp/milp_backend.h"

@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "scenarios/runner/commands.h"
-#include "scenarios/runner/instance_file.h"
+#include "scenarios/runner/planning/instance_file.h"
 #include "scenarios/runner/test_program.h"
 #include "sim/base/rng.h"
 #include "strategies/miqp/milp_backend.h"

@@ -9,7 +9,7 @@
 
 #include "results/rows.h"
 #include "scenarios/runner/execution.h"
-#include "scenarios/runner/planner_search.h"
+#include "scenarios/runner/planning/planner_search.h"
 #include "scenarios/runner/problem.h"
 #include "sim/base/result.h"
 

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "results/reference.h"
-#include "scenarios/runner/planner_run.h"
+#include "scenarios/runner/planning/planner_run.h"
 #include "scenarios/runner/progress.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/workers.h"

@@ -17,7 +17,7 @@
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/experiment.h"
 #include "scenarios/runner/interrupt.h"
-#include "scenarios/runner/planner_problem.h"
+#include "scenarios/runner/planning/planner_problem.h"
 #include "scenarios/runner/problem.h"
 
 namespace soapbox::runner {

@@ -1,4 +1,4 @@
-#include "scenarios/runner/galvatron_files.h"
+#include "scenarios/runner/planning/galvatron_files.h"
 
 #include <algorithm>
 #include <charconv>

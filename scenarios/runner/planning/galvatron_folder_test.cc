@@ -1,5 +1,5 @@
 // Published profiles of LLaMA-7B's layers on 8 A100 (strategies/galvatron/testdata/README.md).
-#include "scenarios/runner/galvatron_folder.h"
+#include "scenarios/runner/planning/galvatron_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

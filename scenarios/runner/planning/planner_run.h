@@ -5,7 +5,7 @@
 #include <string>
 
 #include "results/rows.h"
-#include "scenarios/runner/planner_search.h"
+#include "scenarios/runner/planning/planner_search.h"
 
 namespace soapbox::runner {
 

@@ -1,4 +1,4 @@
-#include "scenarios/runner/instance_file.h"
+#include "scenarios/runner/planning/instance_file.h"
 
 #include <algorithm>
 #include <cmath>

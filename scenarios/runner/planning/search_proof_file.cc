@@ -1,6 +1,6 @@
-#include "scenarios/runner/search_proof_file.h"
+#include "scenarios/runner/planning/search_proof_file.h"
 
-#include "scenarios/runner/certificate_file.h"
+#include "scenarios/runner/planning/certificate_file.h"
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/json_object.h"

@@ -1,4 +1,4 @@
-#include "scenarios/runner/certificate_file.h"
+#include "scenarios/runner/planning/certificate_file.h"
 
 #include <charconv>
 

@@ -1,4 +1,4 @@
-#include "scenarios/runner/planner_search.h"
+#include "scenarios/runner/planning/planner_search.h"
 
 #include <algorithm>
 #include <array>
@@ -6,10 +6,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "scenarios/runner/galvatron_files.h"
 #include "scenarios/runner/interrupt.h"
 #include "scenarios/runner/output_file.h"
-#include "scenarios/runner/planner_run.h"
+#include "scenarios/runner/planning/galvatron_files.h"
+#include "scenarios/runner/planning/planner_run.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/record.h"
 #include "sim/base/check.h"

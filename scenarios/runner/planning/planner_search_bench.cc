@@ -3,8 +3,8 @@
 // layer costs are remembered.
 #include <benchmark/benchmark.h>
 
-#include "scenarios/runner/planner_problem.h"
-#include "scenarios/runner/planner_search.h"
+#include "scenarios/runner/planning/planner_problem.h"
+#include "scenarios/runner/planning/planner_search.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {

@@ -9,7 +9,7 @@
 #include "results/table.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/parallel_problem.h"
-#include "scenarios/runner/planner_search.h"
+#include "scenarios/runner/planning/planner_search.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/test_program.h"
 

@@ -1,8 +1,8 @@
-#include "scenarios/runner/planner_problem.h"
+#include "scenarios/runner/planning/planner_problem.h"
 
 #include <algorithm>
 
-#include "scenarios/runner/galvatron_folder.h"
+#include "scenarios/runner/planning/galvatron_folder.h"
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/scenario_files/cluster_file.h"
 #include "scenarios/runner/scenario_files/collective_profile_file.h"

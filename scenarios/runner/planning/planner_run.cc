@@ -1,4 +1,4 @@
-#include "scenarios/runner/planner_run.h"
+#include "scenarios/runner/planning/planner_run.h"
 
 #include <nlohmann/json.hpp>
 

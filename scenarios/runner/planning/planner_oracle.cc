@@ -1,4 +1,4 @@
-#include "scenarios/runner/planner_oracle.h"
+#include "scenarios/runner/planning/planner_oracle.h"
 
 #include <algorithm>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "scenarios/runner/galvatron_folder.h"
+#include "scenarios/runner/planning/galvatron_folder.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "scenarios/runner/galvatron_files.h"
+#include "scenarios/runner/planning/galvatron_files.h"
 #include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/str.h"
 
