@@ -89,9 +89,13 @@ std::vector<int> usable_cores() {
 }
 
 bool pin_to_core(int core) {
+  return pin_to_cores({core});
+}
+
+bool pin_to_cores(const std::vector<int>& cores) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(core, &set);
+  for (const int core : cores) CPU_SET(core, &set);
   return pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0;
 }
 

@@ -25,5 +25,7 @@ Processor parse_processor(const std::string& cpuinfo);
 std::vector<int> usable_cores();
 // Keeps the calling thread on one core; false where the system refuses.
 bool pin_to_core(int core);
+// Lets it use these.
+bool pin_to_cores(const std::vector<int>& cores);
 
 }  // namespace soapbox::calib

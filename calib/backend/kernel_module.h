@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "sim/base/result.h"
+#include "sim/base/str.h"
 #include "sim/base/units.h"
+#include "sim/collective/algorithms.h"
 #include "sim/cost/measured_table.h"
 #include "sim/cost/work.h"
 #include "sim/model/op.h"
@@ -23,8 +25,9 @@ namespace soapbox::calib {
 // Work beside operators: an optimiser step over a weight, the sum of buffers into the first of
 // them, a copy. The next are there for a device with a memory of its own: a kernel that does
 // nothing, copies between its memory and the host's, and a product and a copy to the device at the
-// same time, of which only the first-named counts. The last is the host's: bytes sent and received
-// over a loopback TCP connection (loopback.h), which no module does.
+// same time, of which only the first-named counts; copies to the memory of another GPU, or as many
+// bytes each way. kLoopback is the host's: bytes sent and received over a loopback TCP connection
+// (calib/sampling/loopback.h), which no module does.
 struct StreamWork {
   enum class Kind : uint8_t {
     kUpdate,
@@ -40,10 +43,13 @@ struct StreamWork {
     kProductBesideCopy,
     kCopyBesideProduct,
     kLoopback,
+    kToPeer,
+    kBothWaysPeer,
   };
   Kind kind = Kind::kCopy;
   Bytes bytes;         // of one buffer
   int64_t inputs = 2;  // kSum
+  int64_t peer = 0;    // the other GPU
 };
 
 // Buffers with random numbers and everything that is set up once. Runs on one thread at a time.
@@ -62,6 +68,9 @@ struct DeviceDescription {
   double clock_mhz = 0;  // the most it may run at
   int64_t memory_bytes = 0;
   int64_t second_cache_bytes = 0;
+  int64_t number = 0;  // among this machine's GPUs
+  // Of all these, in order: "0000:1b:00.0", lower case.
+  std::vector<std::string> pci_addresses = {};
 };
 
 // Runs of one kernel, each once out of cold and once out of hot caches.
@@ -118,12 +127,27 @@ class KernelDevice {
                                                     LaunchMode mode) = 0;
 };
 
+// GPUs of this machine that exchange data by a library of collectives. Runs on one thread.
+class CollectiveGroup {
+ public:
+  virtual ~CollectiveGroup() = default;
+  // The seconds of so many of one collective in a row, from the first launch to the end of the last
+  // one by the host's clock, as nccl-tests does. Bytes as in sim/collective/collective.h. Fails
+  // with the library's words.
+  virtual Result<double> run(CollectiveOp op, Bytes bytes, int64_t times) = 0;
+};
+
 class KernelModule {
  public:
   virtual ~KernelModule() = default;
   virtual std::string library() const = 0;  // name and version
   // Null: kernels run on the thread that calls them, and its CPU time is theirs.
   virtual KernelDevice* device() { return nullptr; }
+  // The same kernels on another GPU of this machine, for as long as this module. Fails with what is
+  // not there.
+  virtual Result<KernelModule*> of_gpu(int64_t number) {
+    return Error{ErrorCode::kUnavailable, str_cat(library(), " has no GPU ", number), {}};
+  }
   // Once on every thread that prepares or runs kernels: they use one core each.
   virtual void enter_thread() = 0;
   // Kernels have buffers of their own: what a kernel computes is thrown away. REQUIRES: the phase
@@ -131,10 +155,14 @@ class KernelModule {
   virtual Result<std::unique_ptr<PreparedKernel>> prepare(const Operator& op,
                                                           const Extents& extents, Phase phase) = 0;
   virtual Result<std::unique_ptr<PreparedKernel>> prepare(const StreamWork& work) = 0;
+  // Collectives of up to `most` bytes among the first GPUs. Fails with what is not there.
+  virtual Result<std::unique_ptr<CollectiveGroup>> collectives(int64_t, Bytes) {
+    return Error{ErrorCode::kUnavailable, str_cat(library(), " has no collectives"), {}};
+  }
 };
 
 // Raised with every change of this file: a module of another build is refused.
-inline constexpr int kKernelModuleAbi = 4;
+inline constexpr int kKernelModuleAbi = 5;
 
 // The one function that a module exports; null where `abi` is not its own, or where its device is
 // not there, which it writes into `why`.

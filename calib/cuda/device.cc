@@ -13,7 +13,15 @@ namespace soapbox::calib::cuda {
 namespace {
 
 Error failed(const std::exception& error) {
+  cudaGetLastError();  // forgotten, so that the next kernel is not taken for the one that failed
   return Error{ErrorCode::kEnvironment, error.what(), {}};
+}
+
+// As the system writes it; empty where the driver does not say.
+std::string pci_address_of(int gpu) {
+  char address[32] = {};
+  if (cudaDeviceGetPCIBusId(address, sizeof address, gpu) != cudaSuccess) return "";
+  return pci_address(address);
 }
 
 Launches& launches_of(PreparedKernel& kernel) {
@@ -105,22 +113,6 @@ class Graph {
   cudaGraphExec_t graph_ = nullptr;
 };
 
-class Paused {
- public:
-  explicit Paused(Trace& trace) : trace_(trace) { trace_.pause(); }
-  Paused(const Paused&) = delete;
-  Paused& operator=(const Paused&) = delete;
-  ~Paused() {
-    try {
-      trace_.resume();
-    } catch (const Failure&) {  // the next take() finds nothing, and says so
-    }
-  }
-
- private:
-  Trace& trace_;
-};
-
 void launch_copies(const Launches& launches, int copies, cudaStream_t stream) {
   for (int i = 0; i < copies; ++i) launches.launch(stream);
 }
@@ -163,12 +155,29 @@ std::vector<Segment> split_by_counts(const std::vector<Activity>& activities,
   return segments;
 }
 
+Device::Device(const Gpu& gpu, Trace& trace)
+    : gpu_(gpu), trace_(trace), pci_address_(pci_address_of(gpu.number())) {
+  if (const Result<Nvml> nvml = Nvml::open()) nvml_ = *nvml;
+}
+
 DeviceDescription Device::description() const {
   const cudaDeviceProp& properties = gpu_.properties();
   int khz = 0;
-  cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, 0);
-  return {properties.name, properties.multiProcessorCount, khz / 1e3,
-          static_cast<int64_t>(properties.totalGlobalMem), properties.l2CacheSize};
+  cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, gpu_.number());
+  DeviceDescription description{properties.name,
+                                properties.multiProcessorCount,
+                                khz / 1e3,
+                                static_cast<int64_t>(properties.totalGlobalMem),
+                                properties.l2CacheSize,
+                                gpu_.number()};
+  int gpus = 0;
+  cudaGetDeviceCount(&gpus);
+  for (int gpu = 0; gpu < gpus; ++gpu) description.pci_addresses.push_back(pci_address_of(gpu));
+  return description;
+}
+
+double Device::clock_mhz() const {
+  return nvml_ ? nvml_->clock_mhz(pci_address_) : 0;
 }
 
 Status Device::time(PreparedKernel& kernel, size_t pairs, TimedRuns& out) try {
@@ -313,7 +322,10 @@ class TasksOnGpu : public LoadedTasks {
     const Paused paused(trace_);
     Stopwatch watch(gpu_.stream());
     gpu_.flush(gpu_.stream());
-    // A replay is queued behind the flush; launches by the host begin when the device is idle.
+    // A replay is queued behind what the device waits for, longer than giving it a graph takes;
+    // launches by the host begin when the device is idle.
+    constexpr int64_t kAhead_ns = 2'000'000;
+    if (graph_) launch_wait(kAhead_ns, gpu_.stream());
     if (!graph_) gpu_.wait();
     watch.start();
     if (graph_) {

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "calib/backend/kernel_module.h"
-#include "calib/cuda/clock.h"
+#include "calib/backend/nvml.h"
 #include "calib/cuda/gpu.h"
 #include "calib/cuda/launches.h"
 #include "calib/cuda/trace.h"
@@ -38,21 +40,22 @@ DeviceRun stretched(const std::vector<Segment>& segments, int64_t makespan_ns);
 
 class Device : public KernelDevice {
  public:
-  explicit Device(const Gpu& gpu) : gpu_(gpu) {}
+  Device(const Gpu& gpu, Trace& trace);
 
   DeviceDescription description() const override;
   Status time(PreparedKernel& kernel, size_t pairs, TimedRuns& out) override;
   Result<double> replay_seconds(PreparedKernel& kernel) override;
   Result<std::vector<double>> launch_seconds(std::span<PreparedKernel* const> kernels) override;
   Result<DispatchTimes> dispatch_times() override;
-  double clock_mhz() const override { return clock_.mhz(); }
+  double clock_mhz() const override;
   Result<std::unique_ptr<LoadedTasks>> load(std::vector<DeviceTask> tasks,
                                             LaunchMode mode) override;
 
  private:
   const Gpu& gpu_;
-  Trace trace_;
-  Clock clock_;
+  Trace& trace_;
+  std::optional<Nvml> nvml_;  // where there is one
+  std::string pci_address_;
 };
 
 }  // namespace soapbox::calib::cuda

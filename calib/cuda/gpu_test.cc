@@ -24,13 +24,15 @@ class OnGpu : public testing::Test {
   static void SetUpTestSuite() {
     try {
       gpu_ = std::make_unique<Gpu>();
-      device_ = std::make_unique<Device>(*gpu_);
+      trace_ = std::make_unique<Trace>();
+      device_ = std::make_unique<Device>(*gpu_, *trace_);
     } catch (const Failure& failure) {
       why_ = failure.what();
     }
   }
   static void TearDownTestSuite() {
     device_.reset();
+    trace_.reset();
     gpu_.reset();
   }
   void SetUp() override {
@@ -44,10 +46,12 @@ class OnGpu : public testing::Test {
     return values;
   }
   static std::unique_ptr<Gpu> gpu_;
+  static std::unique_ptr<Trace> trace_;
   static std::unique_ptr<Device> device_;
   static std::string why_;
 };
 std::unique_ptr<Gpu> OnGpu::gpu_;
+std::unique_ptr<Trace> OnGpu::trace_;
 std::unique_ptr<Device> OnGpu::device_;
 std::string OnGpu::why_;
 

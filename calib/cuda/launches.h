@@ -44,6 +44,14 @@ class Launches : public PreparedKernel {
     buffers_.push_back(Buffer::pinned(bytes));
     return buffers_.back().data();
   }
+  // Memory of another GPU, which this one may then access where the machine lets it.
+  void* on_peer(size_t bytes, int peer) {
+    check(cudaSetDevice(peer));
+    Buffer buffer = Buffer::shared(bytes);
+    gpu_.use();
+    buffers_.push_back(std::move(buffer));
+    return buffers_.back().data();
+  }
   // Keeps whatever the steps refer to.
   template <class T>
   T* keep(std::shared_ptr<T> owned) {
@@ -51,7 +59,7 @@ class Launches : public PreparedKernel {
     return owned.get();
   }
   // run() runs beside what other kernels do on the first stream.
-  void run_beside() { own_stream_ = gpu_.second_stream(); }
+  void run_on(cudaStream_t stream) { own_stream_ = stream; }
   void set_counts(Counts counts) { counts_ = counts; }
   Counts counts() const { return counts_; }
   // In the order in which they were made.
@@ -62,10 +70,12 @@ class Launches : public PreparedKernel {
     check(cudaGetLastError());
   }
   void run() override {
+    gpu_.use();
     launch(own_stream_);
     check(cudaStreamSynchronize(own_stream_));
   }
   void cool() override {
+    gpu_.use();
     gpu_.flush(gpu_.stream());
     gpu_.wait();
   }

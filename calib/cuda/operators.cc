@@ -201,7 +201,7 @@ void add_host_copy(Launches& kernel, StreamWork::Kind kind, size_t bytes) {
   const bool to_device =
       kind == StreamWork::Kind::kToDevice || kind == StreamWork::Kind::kToDevicePageable;
   kernel.set_counts(Launches::Counts::kCopies);
-  kernel.run_beside();
+  kernel.run_on(kernel.gpu().link_stream(to_device ? Gpu::Link::kFromHost : Gpu::Link::kToHost));
   kernel.add([=](cudaStream_t stream) {
     check(cudaMemcpyAsync(to_device ? device : host, to_device ? host : device, bytes,
                           to_device ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream));
@@ -250,6 +250,45 @@ void add_both_ways(Launches& kernel, size_t bytes) {
         [&](cudaStream_t s) {
           check(cudaMemcpyAsync(host_b, b, bytes, cudaMemcpyDeviceToHost, s));
         });
+  });
+}
+
+// A copy between two GPUs, given to the first one's stream.
+void copy_between(void* to, int to_gpu, const void* from, int from_gpu, bool reached, size_t bytes,
+                  cudaStream_t stream) {
+  if (reached) {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream));
+  } else {
+    check(cudaMemcpyPeerAsync(to, to_gpu, from, from_gpu, bytes, stream));
+  }
+}
+
+void add_to_peer(Launches& kernel, size_t bytes, int peer) {
+  const void* const here = kernel.buffer(static_cast<int64_t>(bytes), DataType::kFp8);
+  void* const there = kernel.on_peer(bytes, peer);
+  const bool reached = kernel.gpu().reach(peer);
+  kernel.set_counts(Launches::Counts::kCopies);
+  kernel.run_on(kernel.gpu().link_stream(Gpu::Link::kToPeer, peer));
+  kernel.add([=, own = kernel.gpu().number()](cudaStream_t stream) {
+    copy_between(there, peer, here, own, reached, bytes, stream);
+  });
+}
+
+void add_both_ways_peer(Launches& kernel, size_t bytes, int peer) {
+  const void* const here = kernel.buffer(static_cast<int64_t>(bytes), DataType::kFp8);
+  void* const there = kernel.on_peer(bytes, peer);
+  void* const from_there = kernel.on_peer(bytes, peer);
+  void* const to_here = kernel.space(bytes);
+  const bool reached = kernel.gpu().reach(peer);
+  const int own = kernel.gpu().number();
+  copy_between(from_there, peer, here, own, reached, bytes, kernel.gpu().stream());
+  const Fork* const fork = kernel.keep(std::make_shared<Fork>());
+  kernel.set_counts(Launches::Counts::kCopies);
+  kernel.add([=, second = kernel.gpu().second_stream()](cudaStream_t stream) {
+    fork->run(
+        stream, second,
+        [&](cudaStream_t s) { copy_between(there, peer, here, own, reached, bytes, s); },
+        [&](cudaStream_t s) { copy_between(to_here, own, from_there, peer, reached, bytes, s); });
   });
 }
 
@@ -340,6 +379,10 @@ void add_stream(Launches& kernel, const StreamWork& work) {
       return add_host_copy(kernel, work.kind, bytes);
     case StreamWork::Kind::kBothWays:
       return add_both_ways(kernel, bytes);
+    case StreamWork::Kind::kToPeer:
+      return add_to_peer(kernel, bytes, static_cast<int>(work.peer));
+    case StreamWork::Kind::kBothWaysPeer:
+      return add_both_ways_peer(kernel, bytes, static_cast<int>(work.peer));
     case StreamWork::Kind::kProduct:
     case StreamWork::Kind::kProductBesideCopy:
     case StreamWork::Kind::kCopyBesideProduct:

@@ -15,7 +15,8 @@ constexpr size_t kBufferBytes = 4 << 20;
 constexpr size_t kAlignment = 8;
 
 constexpr CUpti_ActivityKind kKinds[] = {CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL,
-                                         CUPTI_ACTIVITY_KIND_MEMCPY, CUPTI_ACTIVITY_KIND_MEMSET};
+                                         CUPTI_ACTIVITY_KIND_MEMCPY, CUPTI_ACTIVITY_KIND_MEMCPY2,
+                                         CUPTI_ACTIVITY_KIND_MEMSET};
 
 std::atomic<Trace*> current = nullptr;
 
@@ -46,6 +47,9 @@ size_t read_records(uint8_t* buffer, size_t bytes, std::vector<Activity>& out) {
         break;
       case CUPTI_ACTIVITY_KIND_MEMCPY:
         read = activity<CopyRecord>(Activity::Kind::kCopy, record);
+        break;
+      case CUPTI_ACTIVITY_KIND_MEMCPY2:
+        read = activity<PeerCopyRecord>(Activity::Kind::kCopy, record);
         break;
       case CUPTI_ACTIVITY_KIND_MEMSET:
         read = activity<SetRecord>(Activity::Kind::kSet, record);
@@ -102,6 +106,13 @@ void Trace::pause() {
 
 void Trace::resume() {
   for (const CUpti_ActivityKind kind : kKinds) check(cuptiActivityEnable(kind));
+}
+
+Paused::~Paused() {
+  try {
+    trace_.resume();
+  } catch (const Failure&) {  // the next take() finds nothing, and says so
+  }
 }
 
 std::vector<Activity> Trace::take() {

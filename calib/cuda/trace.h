@@ -1,9 +1,9 @@
 // What the device did and when, from CUPTI's activity records.
 //
-// CONCURRENT_KERNEL records kernels without serialising them (KERNEL would), MEMCPY and MEMSET the
-// rest; times are the device's own. No call of the runtime is traced, so that launches stay as
-// cheap as they are. No timestamp callback is registered: with CUDA 13.0 it can yield kernels
-// without times.
+// CONCURRENT_KERNEL records kernels without serialising them (KERNEL would), MEMCPY, MEMCPY2 (from
+// GPU to GPU) and MEMSET the rest; times are the device's own. No call of the runtime is traced, so
+// that launches stay as cheap as they are. No timestamp callback is registered: with CUDA 13.0 it
+// can yield kernels without times.
 #pragma once
 
 #include <cupti.h>
@@ -24,6 +24,7 @@ struct Activity {
 // The record that this build reads, and the sizes it was built against (a test compares them).
 using KernelRecord = CUpti_ActivityKernel10;
 using CopyRecord = CUpti_ActivityMemcpy6;
+using PeerCopyRecord = CUpti_ActivityMemcpyPtoP4;
 using SetRecord = CUpti_ActivityMemset4;
 
 // The records of one buffer, appended; returns how many had no times.
@@ -54,6 +55,18 @@ class Trace {
   std::mutex mutex_;
   std::vector<Activity> activities_;
   size_t without_times_ = 0;
+};
+
+// Paused for its lifetime.
+class Paused {
+ public:
+  explicit Paused(Trace& trace) : trace_(trace) { trace_.pause(); }
+  Paused(const Paused&) = delete;
+  Paused& operator=(const Paused&) = delete;
+  ~Paused();
+
+ private:
+  Trace& trace_;
 };
 
 }  // namespace soapbox::calib::cuda

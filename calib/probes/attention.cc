@@ -3,8 +3,7 @@
 namespace soapbox::calib {
 
 // samples, queries, channels | states
-void probe_attention(const ProbeScope& scope, Rng& rng,
-                     std::vector<std::variant<Piece, Stream>>& out) {
+void probe_attention(const ProbeScope& scope, Rng& rng, std::vector<Measurable>& out) {
   for (int i = 0; i < (scope.quick ? 8 : 24) * (scope.gpu ? 2 : 1); ++i) {
     Piece piece;
     piece.kind = OpKind::kAttention;

@@ -5,7 +5,7 @@
 namespace soapbox::calib {
 
 // samples, channels, height, width | input channels: the windows of image networks
-void probe_conv(const ProbeScope& scope, Rng& rng, std::vector<std::variant<Piece, Stream>>& out) {
+void probe_conv(const ProbeScope& scope, Rng& rng, std::vector<Measurable>& out) {
   struct Window {
     int64_t kernel;
     int64_t stride;

@@ -3,8 +3,7 @@
 namespace soapbox::calib {
 
 // samples, length, channels
-void probe_embedding(const ProbeScope& scope, Rng& rng,
-                     std::vector<std::variant<Piece, Stream>>& out) {
+void probe_embedding(const ProbeScope& scope, Rng& rng, std::vector<Measurable>& out) {
   for (int i = 0; i < (scope.quick ? 3 : 8); ++i) {
     Piece piece;
     piece.kind = OpKind::kEmbedding;

@@ -3,7 +3,7 @@
 namespace soapbox::calib {
 
 // From 4 KiB to 1 GiB; pageable copies, which the host makes itself, up to 64 MiB.
-void probe_host_copy(const ProbeScope& scope, Rng&, std::vector<std::variant<Piece, Stream>>& out) {
+void probe_host_copy(const ProbeScope& scope, Rng&, std::vector<Measurable>& out) {
   constexpr int64_t kMostPageable = 64 << 20;
   if (!scope.gpu) return;
   for (int64_t bytes = 4 << 10; bytes <= 1 << 30; bytes *= scope.quick ? 4 : 2) {

@@ -2,7 +2,7 @@
 
 namespace soapbox::calib {
 
-void probe_launch(const ProbeScope& scope, Rng&, std::vector<std::variant<Piece, Stream>>& out) {
+void probe_launch(const ProbeScope& scope, Rng&, std::vector<Measurable>& out) {
   if (scope.gpu) out.emplace_back(Stream{StreamWork::Kind::kLaunch, 1, 1});
 }
 

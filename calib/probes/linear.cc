@@ -5,7 +5,7 @@
 namespace soapbox::calib {
 namespace {
 
-using Points = std::vector<std::variant<Piece, Stream>>;
+using Points = std::vector<Measurable>;
 
 // One type's products: some milliseconds at most, each gradient apart.
 struct LinearSweep {

@@ -3,7 +3,7 @@
 namespace soapbox::calib {
 
 // From 1 KiB to 16 MiB.
-void probe_loopback(const ProbeScope& scope, Rng&, std::vector<std::variant<Piece, Stream>>& out) {
+void probe_loopback(const ProbeScope& scope, Rng&, std::vector<Measurable>& out) {
   if (scope.gpu) return;
   for (int64_t bytes = 1 << 10; bytes <= 16 << 20; bytes *= scope.quick ? 4 : 2) {
     out.emplace_back(Stream{StreamWork::Kind::kLoopback, bytes, 1});

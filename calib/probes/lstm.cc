@@ -3,7 +3,7 @@
 namespace soapbox::calib {
 
 // samples, steps, hidden | input and hidden
-void probe_lstm(const ProbeScope& scope, Rng& rng, std::vector<std::variant<Piece, Stream>>& out) {
+void probe_lstm(const ProbeScope& scope, Rng& rng, std::vector<Measurable>& out) {
   for (int i = 0; i < (scope.quick ? 4 : 12) * (scope.gpu ? 3 : 1); ++i) {
     Piece piece;
     piece.kind = OpKind::kLstm;

@@ -3,7 +3,7 @@
 namespace soapbox::calib {
 
 // From 4 KiB to 16 MiB; copies are what a link between two threads amounts to.
-void probe_memory(const ProbeScope& scope, Rng&, std::vector<std::variant<Piece, Stream>>& out) {
+void probe_memory(const ProbeScope& scope, Rng&, std::vector<Measurable>& out) {
   for (int64_t bytes = 4 << 10; bytes <= (scope.gpu ? 1 << 30 : 16 << 20);
        bytes *= scope.quick ? 4 : 2) {
     out.emplace_back(Stream{StreamWork::Kind::kCopy, bytes, 1});

@@ -3,8 +3,7 @@
 namespace soapbox::calib {
 
 // rows, channels
-void probe_normalisation(const ProbeScope& scope, Rng& rng,
-                         std::vector<std::variant<Piece, Stream>>& out) {
+void probe_normalisation(const ProbeScope& scope, Rng& rng, std::vector<Measurable>& out) {
   for (int i = 0; i < (scope.quick ? 3 : 10) * (scope.gpu ? 3 : 1); ++i) {
     Piece piece;
     piece.kind = OpKind::kElementwise;

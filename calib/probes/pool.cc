@@ -3,7 +3,7 @@
 namespace soapbox::calib {
 
 // samples, channels, height, width
-void probe_pool(const ProbeScope& scope, Rng& rng, std::vector<std::variant<Piece, Stream>>& out) {
+void probe_pool(const ProbeScope& scope, Rng& rng, std::vector<Measurable>& out) {
   for (int i = 0; i < (scope.quick ? 4 : 10) * (scope.gpu ? 2 : 1); ++i) {
     Piece piece;
     piece.kind = OpKind::kPool2d;

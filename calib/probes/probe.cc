@@ -42,13 +42,18 @@ Work work_of(const Stream& stream) {
   SOAPBOX_CHECK(false, "a kind of stream");
 }
 
+Work work_of(const Collective&) {
+  return {};
+}
+
 Work work_of(const ProbePoint& point) {
   return std::visit([](const auto& what) { return work_of(what); }, point.what);
 }
 
 std::span<const ProbeRow> probe_table() {
-  static constexpr std::array<ProbeRow, 14> kProbes = {{
+  static constexpr std::array<ProbeRow, 16> kProbes = {{
       {"attention", "scores, softmax and sum: batched products", probe_attention},
+      {"collective", "collectives of 2, 4, .. GPUs by size", probe_collective},
       {"conv", "convolutions of image networks, each gradient apart", probe_conv},
       {"elementwise", "additions and activations", probe_elementwise},
       {"embedding", "rows of a table, gathered and scattered", probe_embedding},
@@ -60,6 +65,7 @@ std::span<const ProbeRow> probe_table() {
       {"memory", "copies, sums of gradients, optimiser steps", probe_memory},
       {"normalisation", "layer normalisation", probe_normalisation},
       {"overlap", "a product and a copy to the device at the same time", probe_overlap},
+      {"peer_copy", "copies from GPU to GPU, one way and both ways", probe_peer_copy},
       {"pool", "pooling", probe_pool},
       {"softmax", "softmax over classes", probe_softmax},
   }};
@@ -71,13 +77,14 @@ std::vector<ProbePoint> probe_points(const ProbeScope& scope, uint64_t seed) {
   uint64_t stream = 0;
   for (const ProbeRow& row : probe_table()) {
     Rng rng(seed, stream++);
-    std::vector<std::variant<Piece, Stream>> found;
+    std::vector<Measurable> found;
     row.points(scope, rng, found);
     for (auto& what : found) {
       ProbePoint point{std::string(row.name), std::move(what)};
       const auto* stream_point = std::get_if<Stream>(&point.what);
-      const bool is_pass = stream_point == nullptr || stream_point->is_pass();
-      if (!is_pass || work_of(point).kernels > 0) points.push_back(std::move(point));
+      const bool is_piece = std::holds_alternative<Piece>(point.what);
+      const bool has_work = is_piece || (stream_point != nullptr && stream_point->is_pass());
+      if (!has_work || work_of(point).kernels > 0) points.push_back(std::move(point));
     }
   }
   return points;
@@ -112,7 +119,7 @@ std::vector<ProbePoint> model_points(const Model& model, int64_t most_pieces) {
   return points;
 }
 
-void add_phases(Piece piece, std::vector<std::variant<Piece, Stream>>& out) {
+void add_phases(Piece piece, std::vector<Measurable>& out) {
   for (const Phase phase : {Phase::kForward, Phase::kBackwardInput, Phase::kBackwardWeight}) {
     piece.phase = phase;
     out.emplace_back(piece);

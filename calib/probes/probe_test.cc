@@ -19,9 +19,15 @@ bool same_work(const Work& a, const Work& b) {
 TEST(Probe, EveryProbeHasPointsAndEveryPointWork) {
   std::set<std::string> probes;
   for (const bool gpu : {false, true}) {
-    for (const ProbePoint& point : probe_points({.quick = true, .gpu = gpu}, 1)) {
+    ProbeScope scope{.quick = true, .gpu = gpu};
+    if (gpu) {
+      scope.gpus = 2;
+      scope.peers = {1};
+    }
+    for (const ProbePoint& point : probe_points(scope, 1)) {
       const auto* stream = std::get_if<Stream>(&point.what);
-      const bool is_pass = stream == nullptr || stream->is_pass();
+      const bool is_piece = std::holds_alternative<Piece>(point.what);
+      const bool is_pass = is_piece || (stream != nullptr && stream->is_pass());
       EXPECT_EQ(work_of(point).kernels > 0, is_pass) << point.probe;
       const bool loopback = stream != nullptr && stream->kind == StreamWork::Kind::kLoopback;
       EXPECT_TRUE(is_pass || gpu || loopback) << "a core has no memory of its own";
@@ -37,13 +43,34 @@ TEST(Probe, EveryProbeHasPointsAndEveryPointWork) {
 
 TEST(Probe, ASeedSaysWhatIsMeasuredAndQuickMeasuresLess) {
   const auto sizes = [](bool quick, uint64_t seed) {
-    std::vector<std::variant<Piece, Stream>> what;
+    std::vector<Measurable> what;
     for (const ProbePoint& point : probe_points({.quick = quick}, seed)) what.push_back(point.what);
     return what;
   };
   EXPECT_EQ(sizes(true, 1), sizes(true, 1));
   EXPECT_NE(sizes(true, 1), sizes(true, 2));
   EXPECT_LT(2 * sizes(true, 1).size(), sizes(false, 1).size());
+}
+
+TEST(Probe, SeveralGpusGiveCollectivesOfPowersOfTwoAndOfAll) {
+  std::set<int64_t> ranks;
+  std::set<int64_t> peers;
+  std::set<int64_t> sizes;
+  for (const ProbePoint& point : probe_points({.gpu = true, .gpus = 6, .peers = {1, 4}}, 1)) {
+    if (const auto* collective = std::get_if<Collective>(&point.what)) {
+      ranks.insert(collective->ranks);
+      sizes.insert(collective->bytes);
+    } else if (point.probe == "peer_copy") {
+      peers.insert(std::get<Stream>(point.what).peer);
+    }
+  }
+  EXPECT_EQ(ranks, (std::set<int64_t>{2, 4, 6}));
+  EXPECT_EQ(peers, (std::set<int64_t>{1, 4}));
+  EXPECT_EQ(*sizes.begin(), 1 << 10);
+  EXPECT_EQ(*sizes.rbegin(), 1 << 30);
+  for (const ProbePoint& point : probe_points({.gpu = true}, 1)) {
+    EXPECT_FALSE(std::holds_alternative<Collective>(point.what) || point.probe == "peer_copy");
+  }
 }
 
 // A piece carries everything that its work depends on: cut out of its model it is the same work.

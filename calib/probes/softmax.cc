@@ -3,8 +3,7 @@
 namespace soapbox::calib {
 
 // rows, classes
-void probe_softmax(const ProbeScope& scope, Rng& rng,
-                   std::vector<std::variant<Piece, Stream>>& out) {
+void probe_softmax(const ProbeScope& scope, Rng& rng, std::vector<Measurable>& out) {
   for (int i = 0; i < (scope.quick ? 5 : 14) * (scope.gpu ? 2 : 1); ++i) {
     Piece piece;
     piece.kind = OpKind::kSoftmax;

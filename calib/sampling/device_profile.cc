@@ -64,7 +64,8 @@ class Price {
 // The roofline is of fp32; other types stand in the measured table alone.
 bool is_fitted(const ProbePoint& point) {
   if (const auto* piece = std::get_if<Piece>(&point.what)) return piece->type == DataType::kFp32;
-  return std::get<Stream>(point.what).is_pass();
+  const auto* stream = std::get_if<Stream>(&point.what);
+  return stream != nullptr && stream->is_pass();
 }
 
 // Every fifth point of a kind is held out.

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <tuple>
+
+#include "calib/sampling/device_tables.h"
 
 namespace soapbox::calib {
 namespace {
@@ -96,7 +99,7 @@ TEST(DeviceProfile, TheOrderOfMeasuringDoesNotMatter) {
   }
 }
 
-Sample sample_of(std::variant<Piece, Stream> what, double seconds) {
+Sample sample_of(Measurable what, double seconds) {
   Sample sample;
   sample.point = {"test", std::move(what)};
   sample.measured.cold_s = {seconds};
@@ -154,13 +157,44 @@ TEST(SampleFile, ALineReadsBackAsItWas) {
   Sample sample = sample_of(conv, 12.345e-6);
   Sample anchor = sample_of(Stream{StreamWork::Kind::kSum, 4096, 3}, 1e-3);
   anchor.anchor = true;
-  const std::string text = to_line(file.header) + to_line(sample) + to_line(anchor);
+  file.header.topology = "<system version=\"1\">\n</system>\n";
+  file.header.relations = {"X", "NV18"};
+  Sample collective = sample_of(Collective{CollectiveOp::kAllToAll, 8, 3072}, 9e-6);
+  collective.measured.hot_s.clear();
+  const Sample copy = sample_of(Stream{StreamWork::Kind::kToPeer, 4096, 1, 1}, 1e-5);
+  const std::string text = to_line(file.header) + to_line(sample) + to_line(anchor) +
+                           to_line(collective) + to_line(copy);
   const Result<SampleFile> read_back = parse_samples(text + "{\"probe\":", "s.jsonl");
   ASSERT_TRUE(read_back) << read_back.error().to_string();  // the last line was cut
   EXPECT_EQ(to_line(read_back->header) + to_line(read_back->samples.at(0)) +
-                to_line(read_back->anchors.at(0)),
+                to_line(read_back->anchors.at(0)) + to_line(read_back->samples.at(1)) +
+                to_line(read_back->samples.at(2)),
             text);
   EXPECT_TRUE(std::get<Piece>(read_back->samples[0].point.what) == conv);
+}
+
+// Two GPUs of different kinds of neighbours: 2 us and 40 GB/s, 5 us and 10 GB/s.
+TEST(DeviceProfile, CopiesToOtherGpusAreFittedByHowTheyAreJoined) {
+  SampleFile file;
+  file.header.relations = {"X", "NV18", "NV18", "SYS"};
+  file.header.topology = "<system/>";
+  for (const auto& [peer, alpha_s, rate] : {std::tuple(1, 2e-6, 40e9), std::tuple(3, 5e-6, 10e9)}) {
+    for (int64_t bytes = 4096; bytes <= 1 << 30; bytes *= 4) {
+      const double seconds = alpha_s + static_cast<double>(bytes) / rate;
+      file.samples.push_back(sample_of(Stream{StreamWork::Kind::kToPeer, bytes, 1, peer}, seconds));
+      file.samples.push_back(
+          sample_of(Stream{StreamWork::Kind::kBothWaysPeer, bytes, 1, peer}, 2 * seconds));
+    }
+  }
+  std::vector<const Sample*> samples;
+  for (const Sample& sample : file.samples) samples.push_back(&sample);
+  const std::string text = link_toml(file, samples);
+  EXPECT_THAT(text, HasSubstr("[peer_NV18]"));
+  EXPECT_THAT(text, HasSubstr("alpha = \"2 us\", bandwidth = \"40 GB/s\""));
+  EXPECT_THAT(text, HasSubstr("[peer_NV18_both_ways]"));
+  EXPECT_THAT(text, HasSubstr("alpha = \"4 us\", bandwidth = \"20 GB/s\""));
+  EXPECT_THAT(text, HasSubstr("[peer_SYS]"));
+  EXPECT_THAT(text, HasSubstr("alpha = \"5 us\", bandwidth = \"10 GB/s\""));
 }
 
 TEST(SampleFile, WhatIsWrongIsSaidWithItsLine) {

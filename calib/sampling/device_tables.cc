@@ -66,11 +66,11 @@ std::optional<double> median_of(const std::vector<const Sample*>& samples, Strea
 }
 
 std::vector<TimedTransfer> transfers_of(const std::vector<const Sample*>& samples,
-                                        StreamWork::Kind kind) {
+                                        StreamWork::Kind kind, int64_t peer = 0) {
   std::vector<TimedTransfer> transfers;
   for (const Sample* sample : samples) {
     const auto* stream = std::get_if<Stream>(&sample->point.what);
-    if (stream == nullptr || stream->kind != kind) continue;
+    if (stream == nullptr || stream->kind != kind || stream->peer != peer) continue;
     transfers.push_back({stream->bytes, median(sample->measured.cold_s)});
   }
   return transfers;
@@ -125,6 +125,17 @@ std::vector<NamedText> kernel_texts(const std::string& id,
   return texts;
 }
 
+std::optional<BytesPerSecond> copy_bandwidth(const SampleFile& file, StreamWork::Kind kind,
+                                             int64_t peer) {
+  std::vector<const Sample*> samples;
+  for (const Sample& sample : file.samples) samples.push_back(&sample);
+  const std::vector<TimedTransfer> transfers = transfers_of(samples, kind, peer);
+  if (transfers.size() < 2) return std::nullopt;
+  const double beta_s = fit_link(transfers).segments.back().beta_s;
+  if (!(beta_s > 0)) return std::nullopt;
+  return BytesPerSecond(1 / beta_s);
+}
+
 std::string link_toml(const SampleFile& file, const std::vector<const Sample*>& samples) {
   using Kind = StreamWork::Kind;
   const bool gpu = file.header.sm_count > 0;
@@ -161,6 +172,12 @@ std::string link_toml(const SampleFile& file, const std::vector<const Sample*>& 
       {"loopback_tcp", Kind::kLoopback},
   }};
   for (const auto& [name, kind] : kLinks) text += link_text(name, transfers_of(samples, kind));
+  for (size_t peer = 1; peer < file.header.relations.size(); ++peer) {
+    const auto number = static_cast<int64_t>(peer);
+    const std::string name = str_cat("peer_", file.header.relations[peer]);
+    text += link_text(name, transfers_of(samples, Kind::kToPeer, number));
+    text += link_text(name + "_both_ways", transfers_of(samples, Kind::kBothWaysPeer, number));
+  }
   return text;
 }
 

@@ -3,6 +3,7 @@
 // overlap.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,13 @@ namespace soapbox::calib {
 std::vector<NamedText> kernel_texts(const std::string& id,
                                     const std::vector<const Sample*>& samples);
 
-// Alpha and beta of each kind of copy that was measured; of a GPU also the floor of a kernel, and
-// by how much a product and a copy slow each other.
+// Alpha and beta of each kind of copy that was measured, those to other GPUs by how they are
+// joined; of a GPU also the floor of a kernel, and by how much a product and a copy slow each
+// other.
 std::string link_toml(const SampleFile& file, const std::vector<const Sample*>& samples);
+
+// Of the largest copies, by the fit of all; nothing where fewer than two sizes were measured.
+std::optional<BytesPerSecond> copy_bandwidth(const SampleFile& file, StreamWork::Kind kind,
+                                             int64_t peer = 0);
 
 }  // namespace soapbox::calib

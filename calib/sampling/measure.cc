@@ -90,6 +90,33 @@ Result<Measurement> Measurer::measure(PreparedKernel& kernel, KernelDevice& devi
   return out;
 }
 
+Result<Measurement> Measurer::measure(const Collective& collective, CollectiveGroup& group) {
+  constexpr int64_t kWarmUp = 5;
+  constexpr int64_t kLongest = 200;
+  constexpr double kRow_s = 2e-3;
+  const auto mean_of = [&](int64_t times) -> Result<double> {
+    const Result<double> all = group.run(collective.op, Bytes(collective.bytes), times);
+    if (!all) return all.error();
+    return std::max(1e-9, *all / static_cast<double>(times));
+  };
+  const Result<double> first = mean_of(1);  // connects the ranks
+  if (!first) return first.error();
+  const Result<double> about = mean_of(kWarmUp);
+  if (!about) return about.error();
+  const auto times = std::clamp(static_cast<int64_t>(kRow_s / *about), int64_t{1}, kLongest);
+  Measurement out;
+  double spent_s = 0;
+  do {
+    const Result<double> mean = mean_of(times);
+    if (!mean) return mean.error();
+    out.cold_s.push_back(*mean);
+    spent_s += *mean * static_cast<double>(times);
+  } while (
+      out.cold_s.size() < spec_.least_samples ||
+      (!is_narrow(out) && out.cold_s.size() < spec_.most_samples && spent_s < spec_.most_seconds));
+  return out;
+}
+
 std::vector<Measurement> Measurer::measure(std::span<PreparedKernel* const> kernels) {
   SOAPBOX_CHECK(!kernels.empty(), "something to measure");
   std::vector<Measurement> out(kernels.size());

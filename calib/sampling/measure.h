@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "calib/backend/kernel_module.h"
+#include "calib/probes/probe.h"
 #include "sim/base/rng.h"
 
 namespace soapbox::calib {
@@ -63,6 +64,9 @@ class Measurer {
   std::vector<Measurement> measure(std::span<PreparedKernel* const> kernels);
   // All but launch_s, which is measured of several kernels.
   Result<Measurement> measure(PreparedKernel& kernel, KernelDevice& device);
+  // A sample is the mean of a row of collectives that is long beside what begins and ends it; all
+  // are cold_s, and no row counts before the group has done a few.
+  Result<Measurement> measure(const Collective& collective, CollectiveGroup& group);
 
  private:
   bool is_narrow(const Measurement& so_far);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/base/str.h"
+#include "sim/collective/collective.h"
 #include "sim/model/float_types.h"
 
 namespace soapbox::calib {
@@ -13,11 +14,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "soapbox samples 1";
+constexpr int64_t kMostRanks = 1024;
 constexpr size_t kPhaseNames = 3;
 constexpr size_t kOpKinds = static_cast<size_t>(OpKind::kInteraction) + 1;
 
 // By StreamWork::Kind.
-constexpr std::array<std::string_view, 13> kStreamNames = {
+constexpr std::array<std::string_view, 15> kStreamNames = {
     "update",
     "sum",
     "copy",
@@ -31,6 +33,8 @@ constexpr std::array<std::string_view, 13> kStreamNames = {
     "product_and_copy",
     "copy_and_product",
     "loopback",
+    "to_peer",
+    "both_ways_peer",
 };
 
 std::string_view name_of(StreamWork::Kind kind) {
@@ -57,7 +61,15 @@ Json to_json(const Piece& piece) {
 }
 
 Json to_json(const Stream& stream) {
-  return {{"kind", name_of(stream.kind)}, {"bytes", stream.bytes}, {"inputs", stream.inputs}};
+  Json json = {{"kind", name_of(stream.kind)}, {"bytes", stream.bytes}, {"inputs", stream.inputs}};
+  if (stream.peer > 0) json["peer"] = stream.peer;
+  return json;
+}
+
+Json to_json(const Collective& collective) {
+  return {{"kind", collective_row(collective.op).op_name},
+          {"ranks", collective.ranks},
+          {"bytes", collective.bytes}};
 }
 
 // What a line must be, as an exception with a message: caught in parse_samples.
@@ -72,12 +84,19 @@ DataType read_type(const Json& json) {
   return *type;
 }
 
-std::variant<Piece, Stream> read_point(const Json& json) {
+Measurable read_point(const Json& json) {
   const std::string kind = json.at("kind");
   for (size_t i = 0; i < kStreamNames.size(); ++i) {
     if (kind != kStreamNames[i]) continue;
-    const Stream read{static_cast<StreamWork::Kind>(i), json.at("bytes"), json.at("inputs")};
+    const Stream read{static_cast<StreamWork::Kind>(i), json.at("bytes"), json.at("inputs"),
+                      json.value("peer", int64_t{0})};
     require(read.bytes > 0 && read.inputs > 0, "bytes and inputs must be positive");
+    return read;
+  }
+  if (const Result<CollectiveOp> op = find_collective(kind)) {
+    const Collective read{*op, json.at("ranks"), json.at("bytes")};
+    require(read.ranks > 1 && read.ranks <= kMostRanks, "2 to 1024 ranks");
+    require(read.bytes > 0 && Bytes(read.bytes) <= kMostCollectiveBytes, "bytes of a collective");
     return read;
   }
   Piece piece;
@@ -129,7 +148,8 @@ Sample read_sample(const Json& json) {
   sample.at_s = json.at("at_s");
   sample.measured.disturbed = json.at("disturbed");
   sample.measured.cold_s = read_times(json.at("cold_ns"));
-  sample.measured.hot_s = read_times(json.at("hot_ns"));
+  const bool has_hot = !std::holds_alternative<Collective>(sample.point.what);
+  if (has_hot) sample.measured.hot_s = read_times(json.at("hot_ns"));
   sample.measured.replay_s = static_cast<double>(json.value("replay_ns", int64_t{0})) * 1e-9;
   sample.measured.launch_s = static_cast<double>(json.value("launch_ns", int64_t{0})) * 1e-9;
   sample.measured.clock_mhz = json.value("clock_mhz", 0.0);
@@ -155,6 +175,8 @@ SampleHeader read_header(const Json& json) {
   header.dispatch_s = json.at("dispatch_ns").get<double>() * 1e-9;
   header.sm_count = json.value("sm_count", int64_t{0});
   header.launched_dispatch_s = json.value("launched_dispatch_ns", 0.0) * 1e-9;
+  header.topology = json.value("topology", "");
+  header.relations = json.value("relations", std::vector<std::string>());
   require(header.processor.cores > 0 && header.processor.memory_bytes > 0, "no processor");
   return header;
 }
@@ -180,6 +202,8 @@ std::string to_line(const SampleHeader& header) {
     json["sm_count"] = header.sm_count;
     json["launched_dispatch_ns"] = std::llround(header.launched_dispatch_s * 1e9);
   }
+  if (!header.topology.empty()) json["topology"] = header.topology;
+  if (!header.relations.empty()) json["relations"] = header.relations;
   return str_cat(json.dump(), "\n");
 }
 
@@ -190,7 +214,7 @@ std::string to_line(const Sample& sample) {
   json["at_s"] = std::round(sample.at_s * 100) / 100;
   json["disturbed"] = std::round(sample.measured.disturbed * 100) / 100;
   json["cold_ns"] = to_ns(sample.measured.cold_s);
-  json["hot_ns"] = to_ns(sample.measured.hot_s);
+  if (!sample.measured.hot_s.empty()) json["hot_ns"] = to_ns(sample.measured.hot_s);
   if (sample.measured.replay_s > 0) {
     json["replay_ns"] = std::llround(sample.measured.replay_s * 1e9);
     json["launch_ns"] = std::llround(sample.measured.launch_s * 1e9);

@@ -20,16 +20,27 @@ constexpr size_t kAnchors = 5;
 constexpr size_t kInTurns = 16;  // kernels: more code and pages than a core remembers
 constexpr double kAnchorPeriod_s = 30;
 
-void shuffle(std::vector<ProbePoint>& points, Rng& rng) {
+template <class Point>
+void shuffle(std::vector<Point>& points, Rng& rng) {
   for (size_t i = points.size(); i > 1; --i) {
     std::swap(points[i - 1], points[rng.below(static_cast<uint32_t>(i))]);
   }
 }
 
 std::vector<ProbePoint> each_once(std::vector<ProbePoint> points) {
-  std::set<std::variant<Piece, Stream>> seen;
+  std::set<Measurable> seen;
   std::erase_if(points, [&](const ProbePoint& point) { return !seen.insert(point.what).second; });
   return points;
+}
+
+std::vector<Collective> take_collectives(std::vector<ProbePoint>& points) {
+  std::vector<Collective> taken;
+  std::erase_if(points, [&](const ProbePoint& point) {
+    const auto* collective = std::get_if<Collective>(&point.what);
+    if (collective != nullptr) taken.push_back(*collective);
+    return collective != nullptr;
+  });
+  return taken;
 }
 
 // The first point of each of some probes.
@@ -92,6 +103,39 @@ class Session {
     return medians;
   }
 
+  // The groups that share their ranks follow each other: joining them takes a second.
+  Status measure_collectives(std::vector<Collective> collectives) {
+    std::stable_sort(collectives.begin(), collectives.end(),
+                     [](const Collective& a, const Collective& b) { return a.ranks < b.ranks; });
+    std::unique_ptr<CollectiveGroup> group;
+    int64_t ranks = 0;
+    for (const Collective& collective : collectives) {
+      if (spec_.interrupted()) return Error{ErrorCode::kInterrupted, "interrupted", {}};
+      if (time_is_up()) break;
+      if (collective.ranks != ranks) {
+        ranks = collective.ranks;
+        group.reset();
+        auto made = module_.collectives(ranks, Bytes(largest(collectives)));
+        if (made) group = *std::move(made);
+        if (!made) refuse(made.error());
+      } else if (group == nullptr) {
+        ++outcome_.refused;
+      }
+      if (group == nullptr) continue;
+      Sample sample{{"collective", collective}, {}, elapsed_s(), false};
+      Result<Measurement> measured = measurer_.measure(collective, *group);
+      if (!measured) {
+        refuse(measured.error());
+        continue;
+      }
+      sample.measured = *std::move(measured);
+      const Status written = spec_.write(to_line(sample));
+      if (!written) return written.error();
+      ++outcome_.measured;
+    }
+    return ok();
+  }
+
   bool anchors_are_due() const { return elapsed_s() - last_anchors_s_ > kAnchorPeriod_s; }
   bool time_is_up() const { return elapsed_s() > spec_.most_seconds; }
 
@@ -113,6 +157,11 @@ class Session {
     spec.most_seconds = 0.08;
     spec.interval_share = 0.02;
     return spec;
+  }
+  static int64_t largest(const std::vector<Collective>& collectives) {
+    int64_t bytes = 0;
+    for (const Collective& collective : collectives) bytes = std::max(bytes, collective.bytes);
+    return bytes;
   }
   void refuse(const Error& error) {
     if (outcome_.refused++ == 0) outcome_.first_refusal = error.message;
@@ -156,7 +205,8 @@ class Session {
     }
     const Stream& stream = std::get<Stream>(point.what);
     if (stream.kind == StreamWork::Kind::kLoopback) return prepare_loopback(Bytes(stream.bytes));
-    return module_.prepare(StreamWork{stream.kind, Bytes(stream.bytes), stream.inputs});
+    return module_.prepare(
+        StreamWork{stream.kind, Bytes(stream.bytes), stream.inputs, stream.peer});
   }
 
   KernelModule& module_;
@@ -210,9 +260,12 @@ Result<SessionOutcome> run_session(KernelModule& module, std::vector<ProbePoint>
   Status written = spec.write(to_line(header));
   if (!written) return written.error();
   points = each_once(std::move(points));
+  const size_t all = points.size();
+  std::vector<Collective> collectives = take_collectives(points);
   const std::vector<ProbePoint> anchors = choose_anchors(points);
   Rng rng(spec.seed, 1000);
   shuffle(points, rng);
+  shuffle(collectives, rng);
   std::optional<BusyNeighbours> neighbours;
   if (module.device() == nullptr) neighbours.emplace(module, cores);
   if (spec.realtime) ask_for_realtime();  // after the neighbours, who would inherit it
@@ -229,9 +282,13 @@ Result<SessionOutcome> run_session(KernelModule& module, std::vector<ProbePoint>
     anchored = session.measure_anchors(anchors);
     if (!anchored) return anchored.error();
   }
+  if (!collectives.empty()) pin_to_cores(cores);  // a library's own threads would inherit it
+  Status exchanged = session.measure_collectives(std::move(collectives));
+  if (!exchanged) return exchanged.error();
+  if (!cores.empty()) pin_to_core(cores.front());
   anchored = session.measure_anchors(anchors);
   if (!anchored) return anchored.error();
-  return session.outcome(points.size());
+  return session.outcome(all);
 }
 
 double dispatch_seconds() {

@@ -34,7 +34,8 @@ struct SessionOutcome {
   double disturbed = 0;  // mean over the points
 };
 
-// A device that keeps time by itself is measured alone. Else, while it measures on the first core,
+// A device that keeps time by itself is measured alone, collectives after all else, and then its
+// anchors once more. Else, while it measures on the first core,
 // the others are kept busy with products and copies: devices of a cluster work at the same time,
 // and share caches, memory and power.
 //

@@ -6,13 +6,16 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <set>
 #include <thread>
 
+#include "calib/backend/node_topology.h"
 #include "calib/sampling/device_profile.h"
 #include "calib/sampling/session.h"
 #include "scenarios/runner/commands.h"
 #include "scenarios/runner/execution.h"
 #include "scenarios/runner/interrupt.h"
+#include "scenarios/runner/measured_node.h"
 #include "scenarios/runner/model_files/model_file.h"
 #include "scenarios/runner/output_file.h"
 #include "scenarios/runner/problem.h"
@@ -127,7 +130,8 @@ class LineFile {
 
 // `most_pieces`: models are cut into up to as many.
 Result<std::vector<calib::ProbePoint>> choose_points(const CalibrateOptions& options,
-                                                     int64_t most_pieces, bool gpu) {
+                                                     int64_t most_pieces,
+                                                     const calib::ProbeScope& scope) {
   std::vector<calib::ProbePoint> points;
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
@@ -137,7 +141,7 @@ Result<std::vector<calib::ProbePoint>> choose_points(const CalibrateOptions& opt
     for (auto& point : calib::model_points(model->model, most_pieces))
       points.push_back(std::move(point));
   }
-  for (auto& point : calib::probe_points({options.session.quick, gpu}, options.session.seed)) {
+  for (auto& point : calib::probe_points(scope, options.session.seed)) {
     points.push_back(std::move(point));
   }
   return points;
@@ -153,8 +157,40 @@ std::string id_of(const std::string& name) {
   return id;
 }
 
+// How the GPUs are joined, where the system says it.
+void describe_node(const std::vector<std::string>& gpus, calib::SampleHeader& header,
+                   const Console& console) {
+  const Result<calib::Nvml> nvml = calib::Nvml::open();
+  const auto nvlinks = [&](const std::string& gpu) {
+    return nvml ? nvml->nvlinks(gpu) : std::vector<calib::NvlinkEnd>();
+  };
+  const Result<calib::NodeTopology> node = calib::read_node_topology(gpus, {"", nvlinks});
+  if (!nvml) console.say(str_cat("NVLinks are not known: ", nvml.error().message));
+  if (node) {
+    header.topology = node->nccl_xml;
+    header.relations = node->relations;
+  } else {
+    console.say(str_cat("the node is not known: ", node.error().message));
+    header.relations.assign(gpus.size(), "unknown");
+  }
+  if (gpus.size() < 2) {
+    console.say("one GPU: no copies between GPUs and no collectives are measured");
+  }
+}
+
+// One of each kind of neighbour of the first GPU.
+std::vector<int64_t> choose_peers(const std::vector<std::string>& relations) {
+  std::vector<int64_t> peers;
+  std::set<std::string> seen;
+  for (size_t gpu = 1; gpu < relations.size(); ++gpu) {
+    if (seen.insert(relations[gpu]).second) peers.push_back(static_cast<int64_t>(gpu));
+  }
+  return peers;
+}
+
 // Who measures, and with what.
-Result<calib::SampleHeader> describe(const CalibrateOptions& options, calib::KernelModule& module) {
+Result<calib::SampleHeader> describe(const CalibrateOptions& options, calib::KernelModule& module,
+                                     const Console& console) {
   calib::SampleHeader header;
   header.processor = calib::this_processor();
   if (calib::KernelDevice* const device = module.device()) {
@@ -170,6 +206,7 @@ Result<calib::SampleHeader> describe(const CalibrateOptions& options, calib::Ker
     if (!dispatch) return dispatch.error();
     header.dispatch_s = dispatch->replayed_s;
     header.launched_dispatch_s = dispatch->launched_s;
+    describe_node(description.pci_addresses, header, console);
   } else {
     header.dispatch_s = calib::dispatch_seconds();
   }
@@ -187,10 +224,14 @@ Status measure(const CalibrateOptions& options, const std::string& samples,
   const std::string folder = fs::path(executable_path()).parent_path().string();
   const Result<calib::KernelModule*> module = calib::open_kernel_module(options.backend, folder);
   if (!module) return module.error();
-  const Result<calib::SampleHeader> header = describe(options, **module);
+  const Result<calib::SampleHeader> header = describe(options, **module, console);
   if (!header) return header.error();
+  const calib::ProbeScope scope{.quick = options.session.quick,
+                                .gpu = header->sm_count > 0,
+                                .gpus = std::ssize(header->relations),
+                                .peers = choose_peers(header->relations)};
   Result<std::vector<calib::ProbePoint>> points =
-      choose_points(options, static_cast<int64_t>(header->processor.cores), header->sm_count > 0);
+      choose_points(options, static_cast<int64_t>(header->processor.cores), scope);
   if (!points) return points.error();
   Status made = make_folder(options.out);
   if (!made) return made;
@@ -245,6 +286,20 @@ Result<calib::DeviceProfile> fit(const calib::SampleFile& file, calib::LaunchMod
   return profile;
 }
 
+// The whole node beside its first GPU; where that cannot be had, why.
+void add_node(const calib::SampleFile& file, std::vector<calib::NamedText>& files,
+              const Console& console) {
+  if (file.header.topology.empty()) return;
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  const auto texts = scenarios ? measured_node_texts(*scenarios, file)
+                               : Result<std::vector<calib::NamedText>>(scenarios.error());
+  if (texts) {
+    files.insert(files.end(), texts->begin(), texts->end());
+  } else {
+    console.say(str_cat("no cluster of the whole node: ", texts.error().to_string()));
+  }
+}
+
 results::Table family_table(const calib::DeviceProfile& profile) {
   results::Table table({{"family"},
                         {"fitted"},
@@ -275,8 +330,9 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (!text) return text.error();
   const Result<calib::SampleFile> file = calib::parse_samples(*text, samples);
   if (!file) return file.error();
-  const Result<calib::DeviceProfile> profile = fit(*file, options->launch);
+  Result<calib::DeviceProfile> profile = fit(*file, options->launch);
   if (!profile) return profile.error();
+  add_node(*file, profile->files, console);
   for (const calib::NamedText& one : profile->files) {
     const fs::path path = out / one.path;
     const Status made = make_folder(path.parent_path());
@@ -319,7 +375,9 @@ CommandRow calibrate_command() {
                format_option()},
           .details =
               "DIR gets samples.jsonl, every sample as measured, and from it alone a scenario\n"
-              "folder: hardware/, profiles/ and a cluster of this machine's cores. It is used "
+              "folder: hardware/, profiles/ and a cluster of this machine's cores, or of its "
+              "first\n"
+              "GPU and of its whole node. It is used "
               "with\nSOAPBOX_SCENARIOS=DIR. The table says how well the fit predicts points that "
               "it has not\nseen (a fifth of them) and the measured range, in FLOPs or bytes.\n"
               "interval_factor: 90 % of what was not fitted is within this factor."},

@@ -1,0 +1,93 @@
+#include "scenarios/runner/measured_node.h"
+
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "calib/fits/collective_fit.h"
+#include "calib/sampling/collective_tables.h"
+#include "calib/sampling/device_tables.h"
+#include "scenarios/runner/scenario_files/cluster_file.h"
+#include "scenarios/runner/scenario_files/collective_profile_file.h"
+#include "scenarios/runner/topology_import/nccl_topology.h"
+#include "sim/base/str.h"
+
+namespace soapbox::runner {
+namespace {
+
+using Kind = calib::StreamWork::Kind;
+
+// "NV18": 18; of GPUs that are not joined by NVLink 0.
+int64_t nvlinks_of(const std::string& relation) {
+  return relation.starts_with("NV") ? std::strtol(relation.c_str() + 2, nullptr, 10) : 0;
+}
+
+// What one NVLink gave to copies over several.
+std::optional<LinkFigure> measured_nvlink(const calib::SampleFile& file) {
+  for (size_t peer = 1; peer < file.header.relations.size(); ++peer) {
+    const int64_t lanes = nvlinks_of(file.header.relations[peer]);
+    if (lanes == 0) continue;
+    const auto all = calib::copy_bandwidth(file, Kind::kToPeer, static_cast<int64_t>(peer));
+    if (!all) continue;
+    return LinkFigure{BytesPerSecond(all->rate() / static_cast<double>(lanes)),
+                      "soapbox calibrate: a link's share of copies from GPU to GPU"};
+  }
+  return std::nullopt;
+}
+
+void use_measured(const calib::SampleFile& file, ImportedNode& node) {
+  const std::optional<LinkFigure> nvlink = measured_nvlink(file);
+  const auto to_device = calib::copy_bandwidth(file, Kind::kToDevice);
+  for (ImportedLink& link : node.links) {
+    if (link.type == "nvlink" && nvlink) link.figure = *nvlink;
+    if (link.type == "pcie" && link.from.starts_with("gpu") && to_device) {
+      link.figure = {*to_device, "soapbox calibrate: copies to the device"};
+    }
+  }
+}
+
+Result<Cluster> read_cluster(const ScenarioFolder& scenarios, const std::string& toml,
+                             size_t devices) {
+  const auto catalogue = HardwareCatalogue::read(scenarios.hardware_catalogue());
+  if (!catalogue) return catalogue.error();
+  const auto description = parse_cluster(toml, "gpu_node.toml", *catalogue);
+  if (!description) return description.error();
+  return make_cluster(*description, devices);
+}
+
+// Whose figures between nodes those of one node take over: its kind's, else what all share.
+Result<CollectiveProfile> network_of(const ScenarioFolder& scenarios, const std::string& hardware) {
+  auto own = find_collective_profile(scenarios, hardware);
+  if (!own) return own.error();
+  if (*own) return **std::move(own);
+  const std::string shared(calib::fitted_libraries().front().name);
+  const Result<std::string> path = scenarios.path(kCollectiveProfileFiles, shared);
+  if (!path) return path.error();
+  return read_collective_profile(*path);
+}
+
+}  // namespace
+
+Result<std::vector<calib::NamedText>> measured_node_texts(const ScenarioFolder& scenarios,
+                                                          const calib::SampleFile& file) {
+  const std::string& id = file.header.processor.id;
+  const Result<LinkFigures> figures = LinkFigures::read(scenarios, id);
+  if (!figures) return figures.error();
+  Result<ImportedNode> node =
+      node_from_nccl_xml(file.header.topology, "the samples' topology", *figures);
+  if (!node) return node.error();
+  node->origin = str_cat("soapbox calibrate, ", file.header.started_at);
+  use_measured(file, *node);
+  Result<std::string> toml = cluster_toml(*node, *figures, 1);
+  if (!toml) return toml.error();
+  const Result<Cluster> cluster = read_cluster(scenarios, *toml, node->gpus);
+  if (!cluster) return cluster.error();
+  const Result<CollectiveProfile> network = network_of(scenarios, id);
+  if (!network) return network.error();
+  std::vector<calib::NamedText> texts =
+      calib::collective_texts(file, survey_fabric(*cluster), *network);
+  texts.push_back({"clusters/gpu_node.toml", *std::move(toml)});
+  return texts;
+}
+
+}  // namespace soapbox::runner

@@ -1,0 +1,20 @@
+// What a calibration found of a GPU's node, as files of a scenario folder.
+#pragma once
+
+#include <vector>
+
+#include "calib/sampling/device_profile.h"
+#include "calib/sampling/sample_file.h"
+#include "scenarios/runner/scenario_files/scenario_files.h"
+#include "sim/base/result.h"
+
+namespace soapbox::runner {
+
+// "clusters/gpu_node.toml": all its GPUs, joined as the samples' header says, with the bandwidths
+// that copies reached on the links they crossed, and the catalogue's on others; and what
+// calib::collective_texts() gives of its collectives. Fails where the GPU is not in the catalogue,
+// or the topology is none. REQUIRES: the header has one.
+Result<std::vector<calib::NamedText>> measured_node_texts(const ScenarioFolder& scenarios,
+                                                          const calib::SampleFile& file);
+
+}  // namespace soapbox::runner
