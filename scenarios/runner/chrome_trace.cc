@@ -35,6 +35,7 @@ class Writer {
     name_tracks();
     for (const TaskId task : run_.lowered.labels.ids()) add_task(task);
     if (run_.lowered.serial_sync > Duration()) add_serial_sync();
+    for (const MemoryStep& step : memory_steps(run_.memory)) add_memory(step);
     text_ += "\n]}\n";
     return std::move(text_);
   }
@@ -130,6 +131,21 @@ class Writer {
         "{\"ph\":\"X\",\"name\":\"serial synchronisation\",\"cat\":\"sync\",\"pid\":0,",
         "\"tid\":0,\"ts\":", microseconds_text(run_.timeline.makespan.picoseconds()),
         ",\"dur\":", microseconds_text(run_.lowered.serial_sync.picoseconds()), ",\"args\":{}}");
+  }
+
+  void add_memory(const MemoryStep& step) {
+    const DeviceId device = step.device;
+    const Track track = track_of(compute_resource(device));
+    begin_event();
+    text_ += str_cat(
+        "{\"ph\":\"C\",\"name\":", quoted(str_cat("memory of ", cluster().device_name(device))),
+        ",\"pid\":", track.process, ",\"tid\":", track.thread,
+        ",\"ts\":", microseconds_text(step.from.picoseconds()), ",\"args\":{",
+        "\"parameters\":", step.use.parameters.count(),
+        ",\"gradients\":", step.use.gradients.count(),
+        ",\"optimizer\":", step.use.optimizer.count(),
+        ",\"activations\":", step.use.activations.count(),
+        ",\"buffers\":", step.use.buffers.count(), "}}");
   }
 
   const Problem& problem_;

@@ -10,7 +10,8 @@ namespace soapbox::runner {
 
 // Trace Event Format, JSON object form: one complete event per task; a process for each node and
 // one for the links between nodes, a thread for each device and each link that carries anything.
-// Times are microseconds with all six decimals, so no picosecond is lost.
+// Times are microseconds with all six decimals, so no picosecond is lost. The memory of each device
+// is a counter, by component in bytes.
 std::string chrome_trace(const Problem& problem, const Run& run);
 
 // The same of a Transformer plan: a process for each stage, and for each of its simulated ranks

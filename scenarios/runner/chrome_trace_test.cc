@@ -67,6 +67,27 @@ TEST_P(ChromeTrace, EventsOfOneTrackDoNotOverlap) {
   }
 }
 
+TEST_P(ChromeTrace, MemoryIsACounterOfEveryDevice) {
+  const Cluster& cluster = loaded_->cluster();
+  std::map<std::string, int64_t> peaks;
+  std::map<std::string, int64_t> at;
+  for (const json& event : events_) {
+    if (event["ph"] != "C") continue;
+    const std::string name = event["name"];
+    const int64_t now = picoseconds_of(event["ts"]);
+    EXPECT_TRUE(!at.contains(name) || at[name] < now);
+    at[name] = now;
+    int64_t total = 0;
+    for (const auto& [component, bytes] : event["args"].items()) total += bytes.get<int64_t>();
+    peaks[name] = std::max(peaks[name], total);
+  }
+  ASSERT_EQ(peaks.size(), cluster.device_count());
+  for (const DeviceId device : cluster.devices().ids()) {
+    EXPECT_EQ(peaks["memory of " + cluster.device_name(device)],
+              run_.peaks[device].total().count());
+  }
+}
+
 TEST_P(ChromeTrace, EveryTrackThatIsUsedHasAName) {
   std::set<std::pair<int64_t, int64_t>> named;
   for (const json& event : events_) {

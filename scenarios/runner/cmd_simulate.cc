@@ -39,8 +39,8 @@ Status write_files(const LoadedProblem& loaded, const Plan& plan, const Argument
     if (!written) return written;
   }
   if (const std::optional<std::string> path = arguments.text("trace")) {
-    Status written =
-        write_file(*path, chrome_trace(loaded.problem(), simulate(loaded.problem(), plan)));
+    const Run run = simulate(loaded.problem(), plan, MemoryCheck::kRegardless);
+    Status written = write_file(*path, chrome_trace(loaded.problem(), run));
     if (!written) return written.error();
   }
   if (const std::optional<std::string> path = arguments.text("graphviz")) {
@@ -112,10 +112,13 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   if (!execution) return execution.error();
   const Status written = write_files(**loaded, execution->plan, arguments);
   if (!written) return written.error();
-  return CommandResult{simulation_record(**loaded,
-                                         arguments.text("plan").value_or(recipe_name(arguments)),
-                                         *execution)
-                           .render(*format)};
+  const std::string method = arguments.text("plan").value_or(recipe_name(arguments));
+  CommandResult result{simulation_record(**loaded, method, *execution).render(*format)};
+  if (!execution->infeasible.empty()) {
+    console.say(str_cat("infeasible: ", execution->infeasible));
+    result.exit_code = ExitCode::kInfeasible;
+  }
+  return result;
 }
 
 }  // namespace

@@ -16,20 +16,6 @@
 namespace soapbox::runner {
 namespace {
 
-Error infeasible_error(const Cluster& cluster, const Infeasible& infeasible) {
-  const std::string where =
-      infeasible.device.valid() ? str_cat(" on ", cluster.device_name(infeasible.device)) : "";
-  if (infeasible.reason == Infeasible::Reason::kDeadlock) {
-    return {ErrorCode::kInfeasible,
-            str_cat("the plan deadlocks", where, ": ", infeasible.component),
-            {}};
-  }
-  return {ErrorCode::kInfeasible,
-          str_cat("the plan does not fit the memory", where, ": ", infeasible.component, " needs ",
-                  infeasible.needed.count(), " bytes of ", infeasible.available.count()),
-          {}};
-}
-
 Result<strategies::SearchOutcome> run_searcher(const Problem& problem, const MethodSpec& method,
                                                uint64_t seed,
                                                const strategies::Progress& progress) {
@@ -55,15 +41,20 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// Checks and simulates a plan, knowing nothing of what found it.
-Result<Report> judge(const Problem& problem, const Plan& plan) {
-  const Status valid = check_plan(problem.model.graph, problem.cluster, plan);
-  if (!valid) return valid.error();
-  Outcome outcome = simulate(problem, plan).outcome;
-  if (const auto* infeasible = std::get_if<Infeasible>(&outcome)) {
-    return infeasible_error(problem.cluster, *infeasible);
-  }
-  return std::get<Report>(std::move(outcome));
+// Checks and simulates the plan, knowing nothing of what found it.
+Status judge(const Problem& problem, Execution& execution) {
+  Status valid = check_plan(problem.model.graph, problem.cluster, execution.plan);
+  if (!valid) return valid;
+  Run run = simulate(problem, execution.plan, MemoryCheck::kRegardless);
+  execution.report = std::get<Report>(std::move(run.outcome));
+  const auto reason = out_of_memory(problem.cluster, problem.options.reserved, run.peaks);
+  if (reason) execution.infeasible = describe(problem.cluster, *reason);
+  return ok();
+}
+
+Result<Execution> if_feasible(Result<Execution> execution) {
+  if (!execution || execution->infeasible.empty()) return execution;
+  return Error{ErrorCode::kInfeasible, std::move(execution->infeasible), {}};
 }
 
 // What a stored run says of its method, besides budget and seed: sorted keys, no spaces.
@@ -107,9 +98,8 @@ Result<Execution> execute_plan(const LoadedProblem& loaded, Plan plan) {
   const Stopwatch stopwatch;
   Execution execution;
   execution.plan = std::move(plan);
-  Result<Report> report = judge(loaded.problem(), execution.plan);
-  if (!report) return report.error();
-  execution.report = *std::move(report);
+  const Status judged = judge(loaded.problem(), execution);
+  if (!judged) return judged.error();
   execution.search.best_time = execution.report.iteration_time;
   execution.search.evaluations = 1;
   execution.search.best_at_evaluation = 1;
@@ -127,7 +117,7 @@ Result<Execution> execute(const LoadedProblem& loaded, const MethodSpec& method,
   if (method.kind == MethodSpec::Kind::kRecipe) {
     Result<Plan> plan = make_recipe(problem, method.name, method.settings.sync);
     if (!plan) return plan.error();
-    return execute_plan(loaded, *std::move(plan));
+    return if_feasible(execute_plan(loaded, *std::move(plan)));
   }
   const Stopwatch stopwatch;
   Execution execution;
@@ -140,14 +130,13 @@ Result<Execution> execute(const LoadedProblem& loaded, const MethodSpec& method,
   if (!search) return search.error();
   execution.search = *std::move(search);
   execution.plan = execution.search.best;
-  Result<Report> report = judge(problem, execution.plan);
-  if (!report) return report.error();
-  execution.report = *std::move(report);
+  const Status judged = judge(problem, execution);
+  if (!judged) return judged.error();
   SOAPBOX_CHECK(execution.report.iteration_time == execution.search.best_time,
                 "the searcher's time is not the simulator's");
   execution.started_at = stopwatch.started_at();
   execution.wall_s = stopwatch.seconds();
-  return execution;
+  return if_feasible(std::move(execution));
 }
 
 double time_one_evaluation(const LoadedProblem& loaded) {

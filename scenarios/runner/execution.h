@@ -24,6 +24,7 @@ struct MethodSpec {
 struct Execution {
   Plan plan;
   Report report;                     // of that plan, simulated again after the search
+  std::string infeasible;            // why it does not fit the memory; empty where it fits
   strategies::SearchOutcome search;  // for a recipe: one evaluation
   double wall_s = 0;
   bool interrupted = false;
@@ -31,10 +32,10 @@ struct Execution {
 };
 
 // Runs it. `progress` as in searcher.h; once it has returned false the result counts as
-// interrupted.
+// interrupted. A plan that does not fit the memory is an error.
 Result<Execution> execute(const LoadedProblem& loaded, const MethodSpec& method, uint64_t seed,
                           const strategies::Progress& progress);
-// A plan that is there already, as a search of one evaluation.
+// A plan that is there already, as a search of one evaluation; also one that does not fit.
 Result<Execution> execute_plan(const LoadedProblem& loaded, Plan plan);
 // The plan of a recipe.
 Result<Plan> make_recipe(const Problem& problem, std::string_view name, SyncMode sync);

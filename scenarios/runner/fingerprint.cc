@@ -109,7 +109,8 @@ std::string fingerprint(const Problem& problem) {
   Hasher hasher;
   add_model(hasher, problem.model);
   add_cluster(hasher, problem.cluster);
-  hasher.add(problem.options.compute_slowdown, problem.options.communication_slowdown);
+  hasher.add(problem.options.compute_slowdown, problem.options.communication_slowdown,
+             problem.options.reserved.count());
   for (const HardwareId id : problem.cluster.hardware().ids()) add_costs(hasher, problem, id);
   return hasher.digits();
 }

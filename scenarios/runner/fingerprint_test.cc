@@ -46,7 +46,7 @@ TEST(Fingerprint, OneFigureOfOneLinkOrDeviceChangesIt) {
   const auto with = [&](const Cluster::Parts& parts) {
     const Result<Cluster> cluster = Cluster::make(parts);
     SOAPBOX_CHECK(cluster.has_value(), "still a cluster");
-    return fingerprint({loaded->model(), *cluster, loaded->costs(), {}});
+    return fingerprint({loaded->model(), *cluster, loaded->costs(), loaded->problem().options});
   };
   EXPECT_EQ(with(parts_of(loaded->cluster())), loaded->fingerprint());
   Cluster::Parts slower = parts_of(loaded->cluster());

@@ -32,17 +32,6 @@ void add_plan(Record& record, const ParallelPlanChoice& choice) {
   record.add("layer_strategies", plan.strategies.size());  // the figures above are of the first
 }
 
-void add_memory(Record& record, const MemoryUse& memory, Bytes available) {
-  record.add("peak_memory_bytes", memory.total().count());
-  record.add("memory_by_component",
-             results::Cell::Counts{{"parameters", memory.parameters.count()},
-                                   {"gradients", memory.gradients.count()},
-                                   {"optimizer", memory.optimizer.count()},
-                                   {"activations", memory.activations.count()},
-                                   {"buffers", memory.buffers.count()}});
-  record.add("available_memory_bytes", available.count());
-}
-
 void add_times(Record& record, const Report& report, double tokens_per_sample) {
   record.add("iteration_time_s", report.iteration_time.seconds());
   record.add("low_s", report.low.seconds());
@@ -151,12 +140,9 @@ std::string render(const LoadedParallelProblem& loaded, const std::string& recip
   add_plan(record, choice);
   record.add("seq_len", problem.model.seq_len);
   record.add("parameters", problem.model.parameter_count());
-  record.add("feasible", reason.empty());
-  record.add("reason", reason);
-  const size_t fullest = fullest_stage(run.memory);
-  const Bytes memory = problem.cluster.hardware()[HardwareId(0)].memory;
-  add_memory(record, run.memory[fullest].peak, memory - problem.factors.reserved);
-  add_times(record, std::get<Report>(run.outcome), static_cast<double>(problem.model.seq_len));
+  const Report& report = std::get<Report>(run.outcome);
+  add_memory(record, report, reason);
+  add_times(record, report, static_cast<double>(problem.model.seq_len));
   record.add("folded", run.lowered.folded);
   return record.render(format);
 }

@@ -112,11 +112,11 @@ TEST(ParallelSimulation, WhatDoesNotFitIsExplainedAndStillPrinted) {
 // A plan as a file: what one command writes, another one simulates in the same time.
 class PlanFiles : public testing::Test {
  protected:
-  json run(const std::vector<std::string>& words) {
+  json run(const std::vector<std::string>& words, ExitCode code = ExitCode::kOk) {
     std::vector<std::string> all = words;
     all.insert(all.end(), {"--format", "json"});
     const Ran ran = folder_.run(all);
-    EXPECT_EQ(ran.exit_code, 0) << ran.messages;
+    EXPECT_EQ(ran.exit_code, static_cast<int>(code)) << ran.messages;
     return json::parse(ran.output, nullptr, false);
   }
   std::string text_of(const std::string& name) { return *read_text_file(folder_.path(name)); }
@@ -231,13 +231,20 @@ TEST_F(PlanFiles, AScreenRefusesWhatNoPlanHas) {
 TEST_F(PlanFiles, RecommendationModelsRunEndToEnd) {
   const std::vector<std::string> words = {"simulate",     "--model",   "dlrm_dcnv2", "--cluster",
                                           "dgx_a100_80g", "--devices", "8",          "--recipe"};
-  const auto with = [&](const std::string& recipe) {
+  const auto with = [&](const std::string& recipe, ExitCode code = ExitCode::kOk) {
     std::vector<std::string> more = words;
     more.insert(more.end(), {recipe, "--out", recipe + ".json"});
-    return run(more);
+    return run(more, code);
   };
   const json hybrid = with("expert");
-  const json replicated = with("data_parallel");
+  const json tables = with("table_parallel");
+  // The tables are 97 GiB: every device would hold them all.
+  const json replicated = with("data_parallel", ExitCode::kInfeasible);
+  EXPECT_EQ(tables["feasible"], true);
+  EXPECT_EQ(replicated["feasible"], false);
+  EXPECT_THAT(replicated["reason"].get<std::string>(), HasSubstr("most for parameters"));
+  EXPECT_GT(replicated["memory_by_component"]["parameters"],
+            4 * tables["memory_by_component"]["parameters"].get<int64_t>());
   EXPECT_EQ(hybrid["batch"], 8 * 8192);
   EXPECT_LT(hybrid["iteration_time_s"], replicated["iteration_time_s"]);
   EXPECT_LT(hybrid["communication_bytes"].get<double>(),

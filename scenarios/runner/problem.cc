@@ -5,6 +5,7 @@
 #include <map>
 
 #include "scenarios/runner/fingerprint.h"
+#include "scenarios/runner/run_factors_file.h"
 #include "scenarios/runner/scenario_files/cluster_file.h"
 #include "scenarios/runner/scenario_files/profile_file.h"
 #include "sim/base/str.h"
@@ -72,8 +73,12 @@ Result<std::unique_ptr<const LoadedProblem>> LoadedProblem::load(const ScenarioF
   if (!profiles) return profiles.error();
   Result<Costs> costs = Costs::make(model->model, *cluster, *profiles);
   if (!costs) return costs.error();
-  return std::unique_ptr<const LoadedProblem>(new LoadedProblem(
-      *std::move(model), *std::move(cluster), *std::move(costs), spec.simulation));
+  const Result<RunFactorTable> factors = RunFactorTable::read(scenarios.run_factors());
+  if (!factors) return factors.error();
+  SimulationOptions options = spec.simulation;
+  options.reserved = factors->of(cluster->hardware()[HardwareId(0)].name).reserved;
+  return std::unique_ptr<const LoadedProblem>(
+      new LoadedProblem(*std::move(model), *std::move(cluster), *std::move(costs), options));
 }
 
 Result<ScenarioFolder> find_scenarios() {

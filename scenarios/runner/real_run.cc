@@ -183,6 +183,9 @@ Status store_prediction(const LoadedProblem& loaded, const NamedPlan& plan,
                         const Console& console) {
   Result<Execution> execution = execute_plan(loaded, plan.plan);
   if (!execution) return execution.error();
+  if (!execution->infeasible.empty()) {
+    return Error{ErrorCode::kInfeasible, str_cat(plan.name, ": ", execution->infeasible), {}};
+  }
   execution->report = report;
   execution->search.improvements.front().iteration_time = report.iteration_time;
   const Result<results::PutOutcome> put =
@@ -219,7 +222,8 @@ class PlanRun {
                                                   const Console& console) {
     const Status valid = check_plan(loaded.model().graph, loaded.cluster(), plan.plan);
     if (!valid) return valid.error();
-    std::unique_ptr<PlanRun> run(new PlanRun(simulate(loaded.problem(), plan.plan), plan.key));
+    std::unique_ptr<PlanRun> run(
+        new PlanRun(simulate(loaded.problem(), plan.plan, MemoryCheck::kRegardless), plan.key));
     Run& predicted = run->out_.predicted;
     const Status adjusted = backend.adjust(loaded, plan.plan, spec, predicted, run->key_);
     if (!adjusted) return adjusted.error();

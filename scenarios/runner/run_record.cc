@@ -4,6 +4,19 @@
 
 namespace soapbox::runner {
 
+void add_memory(Record& record, const Report& report, const std::string& reason) {
+  record.add("feasible", reason.empty());
+  record.add("reason", reason);
+  record.add("peak_memory_bytes", report.memory.total().count());
+  record.add("memory_by_component",
+             results::Cell::Counts{{"parameters", report.memory.parameters.count()},
+                                   {"gradients", report.memory.gradients.count()},
+                                   {"optimizer", report.memory.optimizer.count()},
+                                   {"activations", report.memory.activations.count()},
+                                   {"buffers", report.memory.buffers.count()}});
+  record.add("available_memory_bytes", report.available_memory.count());
+}
+
 void add_simulated_figures(Record& record, const Report& report) {
   record.add("compute_s_total", report.compute_total.seconds());
   record.add("lower_bound_s", report.lower_bound.seconds());
@@ -30,6 +43,7 @@ Record simulation_record(const LoadedProblem& loaded, const std::string& method,
     record.add("compute_slowdown", loaded.problem().options.compute_slowdown);
     record.add("communication_slowdown", loaded.problem().options.communication_slowdown);
   }
+  add_memory(record, report, execution.infeasible);
   record.add("iteration_time_s", report.iteration_time.seconds());
   record.add("samples_per_s", report.samples_per_s);
   record.add("samples_per_s_per_device", report.samples_per_s_per_device);

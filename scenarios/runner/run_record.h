@@ -9,6 +9,8 @@
 
 namespace soapbox::runner {
 
+// Whether the plan fits, else why not, and what its fullest device holds.
+void add_memory(Record& record, const Report& report, const std::string& reason);
 // What every simulation says of itself: bounds, events, hash, provenance.
 void add_simulated_figures(Record& record, const Report& report);
 // Problem, method and report.

@@ -115,16 +115,8 @@ std::optional<Infeasible> out_of_memory(const ParallelProblem& problem, const Pa
   const Bytes available = problem.cluster.hardware_of(device).memory - problem.factors.reserved;
   const MemoryUse& peak = stages[stage].peak;
   if (peak.total() <= available) return std::nullopt;
-  const std::pair<const char*, Bytes> parts[] = {{"parameters", peak.parameters},
-                                                 {"gradients", peak.gradients},
-                                                 {"optimizer", peak.optimizer},
-                                                 {"activations", peak.activations},
-                                                 {"buffers", peak.buffers}};
-  const auto* largest =
-      std::max_element(std::begin(parts), std::end(parts),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
   return Infeasible{Infeasible::Reason::kOutOfMemory, device,
-                    str_cat(largest->first, " of stage ", stage), peak.total(), available};
+                    str_cat(largest_component(peak), " of stage ", stage), peak.total(), available};
 }
 
 }  // namespace soapbox

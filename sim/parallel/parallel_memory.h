@@ -22,10 +22,6 @@
 
 namespace soapbox {
 
-// What libraries take of the framework's allocator for good: a workspace of cuBLAS and one of
-// Transformer Engine, 32 MiB each by default.
-inline constexpr Bytes kWorkspaces = mebibytes(64);
-
 // Bytes that the states of so many parameters take on one of their shards, as above; without the
 // two gathered layers.
 struct StateBytes {

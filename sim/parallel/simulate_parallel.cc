@@ -176,6 +176,8 @@ Report report_of(const StageCosts& costs, const ParallelRun& run) {
     report.high = from_seconds(seconds * (1 + high / total));
   }
   report.memory = run.memory[fullest_stage(run.memory)].peak;
+  report.available_memory =
+      cluster.hardware()[HardwareId(0)].memory - costs.problem.factors.reserved;
   const double ranks = run.lowered.stages * run.lowered.ranks_per_stage;
   report.exposed_communication = from_seconds(shares.exposed.seconds() / ranks);
   if (seconds > 0) {

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "sim/base/result.h"
+#include "sim/base/units.h"
 
 namespace soapbox {
 
@@ -33,6 +34,8 @@ struct SimulationOptions {
   // longer, and its transfers get at most 1 / this of what they would alone. At least 1.
   double compute_slowdown = 1;
   double communication_slowdown = 1;
+  // Of every device's memory: context, libraries, fragments; not for tensors.
+  Bytes reserved = gibibytes(3);
 };
 
 inline constexpr double kMostSlowdown = 1000;

@@ -1,10 +1,22 @@
 #include "sim/simulate/outcome.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "sim/base/str.h"
 
 namespace soapbox {
+
+std::string_view largest_component(const MemoryUse& use) {
+  const std::pair<std::string_view, Bytes> parts[] = {{"parameters", use.parameters},
+                                                      {"gradients", use.gradients},
+                                                      {"optimizer", use.optimizer},
+                                                      {"activations", use.activations},
+                                                      {"buffers", use.buffers}};
+  return std::ranges::max_element(parts, {}, &std::pair<std::string_view, Bytes>::second)->first;
+}
+
 std::string gibibytes_text(Bytes bytes) {
   const double gib = bytes.as_double() / gibibytes(1).as_double();
   return str_cat(std::round(gib * 10) / 10, " GiB");

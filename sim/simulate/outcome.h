@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -19,9 +20,16 @@ struct MemoryUse {
   Bytes gradients;
   Bytes optimizer;    // moments and master weights
   Bytes activations;  // kept for the backward pass
-  Bytes buffers;      // gathered parameters, what is recomputed, logits
+  Bytes buffers;      // gradients of activations, gathered parameters, what is recomputed, logits
   Bytes total() const { return parameters + gradients + optimizer + activations + buffers; }
+  friend bool operator==(const MemoryUse&, const MemoryUse&) = default;
 };
+// The name of its largest part.
+std::string_view largest_component(const MemoryUse& use);
+
+// What libraries take of the framework's allocator for good: a workspace of cuBLAS and one of
+// Transformer Engine, 32 MiB each by default.
+inline constexpr Bytes kWorkspaces = mebibytes(64);
 
 struct Report {
   Duration iteration_time;
@@ -44,10 +52,11 @@ struct Report {
   }
   uint64_t tasks = 0;
   uint64_t events = 0;
-  // Transformer plans only: the peak of the device that needs most; FLOPs that the model asks for
-  // over the peak rate of all devices; the shares of an iteration, on average over the devices, in
-  // which none of their kernels runs because a pipeline fills or drains, and because of traffic.
-  MemoryUse memory;
+  MemoryUse memory;        // the peak of the device whose memory leaves least, or is exceeded most
+  Bytes available_memory;  // of that device, for tensors
+  // Transformer plans only: FLOPs that the model asks for over the peak rate of all devices; the
+  // shares of an iteration, on average over the devices, in which none of their kernels runs
+  // because a pipeline fills or drains, and because of traffic.
   double mfu = 0;
   double bubble_fraction = 0;
   Duration exposed_communication;

@@ -17,17 +17,26 @@ Network shared_network(const Cluster& cluster, const SimulationOptions& options)
   return network;
 }
 
-Run simulate(const Problem& problem, const Plan& plan) {
+Run simulate(const Problem& problem, const Plan& plan, MemoryCheck check) {
   const NetworkModel network = problem.options.network;
   const OpGraph& operators = problem.model.graph;
   const PlanBlocks blocks =
       make_plan_blocks(operators, problem.cluster, problem.costs, plan, network);
-  Run run{lower(problem.model, problem.cluster, plan, network, blocks), {}, Report{}};
+  Run run{lower(problem.model, problem.cluster, plan, network, blocks), {}, {}, {}, Report{}};
   const TaskGraph& graph = run.lowered.graph;
   if (network == NetworkModel::kFair) {
     FlowEngine().run(graph, shared_network(problem.cluster, problem.options), run.timeline);
   } else {
     FifoEngine().run(graph, run.timeline);
+  }
+
+  run.memory = memory_of(operators, problem.cluster, plan, blocks, run.lowered, run.timeline);
+  run.peaks = peak_memory(run.memory);
+  if (check == MemoryCheck::kRefuse) {
+    if (auto reason = out_of_memory(problem.cluster, problem.options.reserved, run.peaks)) {
+      run.outcome = *std::move(reason);
+      return run;
+    }
   }
 
   Report report;
@@ -51,6 +60,9 @@ Run simulate(const Problem& problem, const Plan& plan) {
   report.lower_bound_kind = to_string(bound.kind);
   report.tasks = graph.task_count();
   report.events = run.timeline.events;
+  const DeviceId fullest = fullest_device(problem.cluster, run.peaks);
+  report.memory = run.peaks[fullest];
+  report.available_memory = problem.cluster.hardware_of(fullest).memory - problem.options.reserved;
   report.provenance = problem.costs.provenance_text();
   report.trace_hash = trace_hash(graph, run.timeline);
   run.outcome = std::move(report);

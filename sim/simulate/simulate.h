@@ -11,6 +11,7 @@
 #include "sim/simulate/lower.h"
 #include "sim/simulate/network_model.h"
 #include "sim/simulate/outcome.h"
+#include "sim/simulate/plan_memory.h"
 
 namespace soapbox {
 
@@ -26,6 +27,8 @@ struct Problem {
 struct Run {
   Lowered lowered;
   Timeline timeline;
+  PlanMemory memory;
+  IdVector<DeviceId, MemoryUse> peaks;  // of that memory
   Outcome outcome;
 };
 
@@ -33,7 +36,9 @@ struct Run {
 // devices with their slow-downs.
 Network shared_network(const Cluster& cluster, const SimulationOptions& options);
 
+// A plan that does not fit the memory is infeasible, or is run regardless.
 // REQUIRES: check_plan() accepts the plan.
-Run simulate(const Problem& problem, const Plan& plan);
+enum class MemoryCheck : uint8_t { kRefuse, kRegardless };
+Run simulate(const Problem& problem, const Plan& plan, MemoryCheck check = MemoryCheck::kRefuse);
 
 }  // namespace soapbox

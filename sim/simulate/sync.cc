@@ -16,6 +16,9 @@ class SyncBuilder {
       : weight_(weight), mode_(mode), network_(network), cluster_(cluster), costs_(costs) {}
 
   void add_slice(const WeightSlice& slice, size_t index) {
+    for (const WeightReplica& replica : slice.replicas) {
+      block_.held.push_back({replica.device, slice.parameters, slice.bytes});
+    }
     const auto n = static_cast<int64_t>(slice.replicas.size());
     if (n == 1 || mode_ == SyncMode::kSerial) {
       add_local_updates(slice);

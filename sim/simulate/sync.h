@@ -42,11 +42,19 @@ struct SyncTask {
   uint32_t contributors_end = 0;
 };
 
+// A slice of the weight that a device holds.
+struct HeldSlice {
+  DeviceId device;
+  Bytes parameters;
+  Bytes gradients;
+};
+
 // Tasks in structural order; a task waits for earlier tasks of the block and for backward tasks.
 struct SyncBlock {
   std::vector<SyncTask> tasks;
   std::vector<uint32_t> after;
   std::vector<BackwardTask> contributors;
+  std::vector<HeldSlice> held;
   Duration serial;      // SyncMode::kSerial
   Bytes communication;  // as Report::communication counts it
   Bytes network;

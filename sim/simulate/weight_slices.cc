@@ -217,7 +217,9 @@ std::vector<WeightSlice> weight_slices(const OpGraph& graph, WeightId weight, co
     }
     if (slices.empty()) continue;  // still among those that nobody holds: they come first
     slice_of[cell] = slices.size() - 1;
-    slices.back().bytes += gradient_bytes(tensor, cell_volume(cuts, cell));
+    const int64_t elements = cell_volume(cuts, cell);
+    slices.back().parameters += Bytes(elements * size_bytes(tensor.type));
+    slices.back().bytes += gradient_bytes(tensor, elements);
   }
   std::vector<size_t> seen(slices.size(), kNoSlice);  // the last demand that met the slice
   for (size_t i = 0; i < demands.size(); ++i) {

@@ -28,6 +28,7 @@ struct WeightReplica {
 };
 
 struct WeightSlice {
+  Bytes parameters;
   Bytes bytes;                          // of its gradient
   std::vector<WeightReplica> replicas;  // by device
 };
