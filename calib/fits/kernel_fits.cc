@@ -105,8 +105,7 @@ std::vector<ProductSource> product_sources() {
       {"A100-SXM4-80GB", kTensorLinear, DataType::kFp16, Timing::kDevice, Roles::kNone, large, 8},
       {"A100-PCIe-80GB", kTensorLinear, DataType::kBf16, Timing::kLong, Roles::kEach, large, 8},
       {"H100-SXM5-80GB", kTensorLinear, DataType::kFp16, Timing::kDevice, Roles::kNone, large, 8},
-      {"H200-SXM-141GB", kTensorLinear, DataType::kBf16, Timing::kDevice, Roles::kEach, large, 8,
-       kLayerSide},
+      {"H200-SXM-141GB", kTensorLinear, DataType::kBf16, Timing::kDevice, Roles::kEach, large, 8},
       {"B200-SXM-180GB", kTensorLinear, DataType::kBf16, Timing::kLong, Roles::kEach, large, 8},
       {"B200-SXM-180GB", kTensorGrouped, DataType::kBf16, Timing::kHost, Roles::kEach, large, 1},
   };

@@ -10,6 +10,8 @@
 
 #include "calib/sampling/device_tables.h"
 
+#include "calib/sampling/device_tables.h"
+
 namespace soapbox::calib {
 namespace {
 
@@ -135,6 +137,27 @@ TEST(DeviceProfile, AFitFindsTheRooflineThatMadeTheTimes) {
   EXPECT_LT(stream.held_out_mape, 0.03);
   EXPECT_LT(profile->families[1].held_out_mape, 0.05);
   EXPECT_EQ(profile->families[1].most_flops, 2.0 * 1024 * 256 * 1024);
+}
+
+// y = x W with 3 samples, 5 output and 7 input channels; dx = dy W^T sums over the outputs and
+// dW = dy^T x over the samples. Kernel profiles are fitted to the sides of each product itself.
+TEST(DeviceTables, TheRowOfAGradientIsItsOwnProduct) {
+  std::vector<Sample> samples;
+  for (const Phase phase : {Phase::kForward, Phase::kBackwardInput, Phase::kBackwardWeight}) {
+    Piece linear;
+    linear.phase = phase;
+    linear.extents = {3, 5, 7};
+    samples.push_back(sample_of(linear, 1e-6));
+  }
+  const std::vector<NamedText> texts =
+      kernel_texts("made-up", {&samples[0], &samples[1], &samples[2]});
+  ASSERT_EQ(texts.size(), 1U);
+  EXPECT_EQ(texts[0].path, "profiles/kernel_samples/made-up_fp32_linear.csv");
+  EXPECT_EQ(texts[0].text,
+            "split,role,batch,m,n,k,accumulate,time_us\n"
+            "train,forward,1,3,5,7,0,1\n"
+            "train,input_gradient,1,3,7,5,0,1\n"
+            "train,weight_gradient,1,5,7,3,0,1\n");
 }
 
 TEST(DeviceProfile, TooFewSamplesAreRefused) {

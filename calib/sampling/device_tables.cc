@@ -103,11 +103,10 @@ std::vector<NamedText> kernel_texts(const std::string& id,
     if (piece == nullptr || sample->point.probe.starts_with("model ")) continue;
     const Work work = work_of(*piece);
     if (piece->kind == OpKind::kLinear && !family_of(piece->type).empty()) {
-      // All roles are named by their forward product.
-      const auto& size = piece->extents;
+      const Gemm& own = work.product;  // a gradient's is not its forward product
       products.try_emplace(family_of(piece->type), kProduct)
-          .first->second.add(str_cat(role_of(piece->phase), ",1,", size[0], ",", size[1], ",",
-                                     size[2], ",0,", time_us(*sample)));
+          .first->second.add(str_cat(role_of(piece->phase), ",1,", own.m, ",", own.n, ",", own.k,
+                                     ",0,", time_us(*sample)));
     }
     const bool half = piece->type == DataType::kBf16 || piece->kind == OpKind::kElementwise;
     if (work.product.m > 0 || !is_large(work) || !half) continue;
