@@ -3,7 +3,8 @@
 
 usage: validation_table.py SOAPBOX
 Errors in %. Step times: of test runs of trust A, and of all runs. "in interval": the share of runs
-whose measured time lies in the predicted 90 % interval.
+whose measured time lies in the predicted 90 % interval. Then the same for the runs of
+unseen_runs.csv.
 
 Intervals, cross-conformal over groups: a run's score is its error over the side of its interval
 that the error is on. For each group, "factor" is the 90 % quantile of the scores of all other
@@ -21,8 +22,8 @@ from markdown_table import print_table
 COLUMNS = ["runs", "median", "90th", "bias", "worst", "in interval"]
 
 
-def predictions(program):
-    words = [program, "validate", "--runs", "training_runs", "--format", "json"]
+def predictions(program, table):
+    words = [program, "validate", "--runs", table, "--format", "json"]
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         sys.exit(ran.stderr)
@@ -127,10 +128,12 @@ def print_intervals(rows):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    rows = predictions(sys.argv[1])
-    print_step_times(rows)
-    print_memory(rows)
-    print_intervals(rows)
+    rows = predictions(sys.argv[1], "training_runs")
+    unseen = predictions(sys.argv[1], "unseen_runs")
+    for table in (rows, unseen):
+        print_step_times(table)
+        print_memory(table)
+    print_intervals(rows + unseen)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ struct Simulated {
 struct MemoryBudget {
   Bytes available;
   Bytes communication_buffers;  // on each device
-  Bytes copied_logits;          // on the last stage
+  Bytes other_logits;           // on the last stage, as RunPlan has them
   double optimizer_share = 1;
 };
 
@@ -44,37 +44,42 @@ Simulated simulate_run(const ParallelProblem& problem, const ParallelPlan& plan,
     stage.peak.optimizer =
         Bytes(std::llround(stage.peak.optimizer.as_double() * budget.optimizer_share));
     stage.peak.buffers += budget.communication_buffers;
-    if (&stage == &simulated.run.memory.back()) stage.peak.buffers += budget.copied_logits;
+    if (&stage == &simulated.run.memory.back()) stage.peak.buffers += budget.other_logits;
     simulated.peak = std::max(simulated.peak, stage.peak.total());
   }
   simulated.fits = simulated.peak <= budget.available;
   return simulated;
 }
 
-// For runs that do not say what they recompute, and ran: as many layers as it takes to fit. Time
-// and memory lie between those of none and all.
-void recompute_what_it_takes(const ParallelProblem& problem, ParallelPlan plan, Recompute up_to,
+// For runs that do not say what they recompute, and ran: as many layers as it takes to fit, and no
+// fewer than `least` of them. Time and memory lie between those of none and all.
+void recompute_what_it_takes(const ParallelProblem& problem, const RunPlan& planned,
                              const MemoryBudget& budget, Simulated& none,
                              Assumptions& assumptions) {
-  if (none.fits) {
+  const double least = planned.recompute_least;
+  if (none.fits && least == 0) {
     assumptions.add("recompute", "none", "not stated, and it fits");
     return;
   }
-  for (LayerStrategy& strategy : plan.strategies) strategy.recompute = up_to;
+  ParallelPlan plan = planned.plan;
+  for (LayerStrategy& strategy : plan.strategies) strategy.recompute = planned.recompute_up_to;
   const Simulated all = simulate_run(problem, plan, budget);
   const Report* report = std::get_if<Report>(&all.run.outcome);
-  if (report == nullptr || !all.fits) {
+  if (report == nullptr || (!all.fits && least == 0)) {
     assumptions.add("recompute", "none", "not stated, and nothing fits");
     return;
   }
-  none.recomputed = (none.peak - budget.available).as_double() / (none.peak - all.peak).as_double();
+  const double saved = (none.peak - all.peak).as_double();
+  const double needed = (none.peak - budget.available).as_double();
+  none.recomputed = saved > 0 ? std::clamp(needed / saved, least, 1.0) : least;
   none.all_recomputed = report->iteration_time;
-  none.fits = true;
-  none.peak = budget.available;
+  none.peak = none.peak - Bytes(std::llround(none.recomputed * saved));
+  none.fits = none.peak <= budget.available;
   assumptions.add(
       "recompute",
-      str_cat(to_string(up_to), " of ", std::ceil(none.recomputed * 100), " % of the layers"),
-      "not stated, as many as it takes to fit");
+      str_cat(to_string(planned.recompute_up_to), " of ", std::ceil(none.recomputed * 100),
+              " % of the layers"),
+      least > 0 ? "every second product is kept" : "not stated, as many as it takes to fit");
 }
 
 // When the last task but the optimiser's ends.
@@ -97,9 +102,23 @@ struct StandIn {
 constexpr std::array kStandIns = {
     StandIn{"B300-SXM-288GB", "B200-SXM-180GB"},
     StandIn{"GB300-GPU-288GB", "GB200-GPU-186GB"},
+    StandIn{"H100-NVL-94GB", "H100-PCIe-80GB"},
+    StandIn{"H20-SXM-96GB", "H100-SXM5-80GB"},
 };
 
-Result<KernelCosts> kernel_costs(const Hardware& hardware,
+// With the peaks of tensor units at which the datasheet's share of them is what was measured.
+Hardware with_measured_products(Hardware hardware, FlopsPerSecond best) {
+  const KernelProfile datasheet = datasheet_kernel_profile();
+  const GemmFit& fit = datasheet.gemm[static_cast<size_t>(GemmFamily::kTensorLinear)];
+  const double share = best.rate() / (fit.tiles.front().efficiency * hardware.bf16_peak.rate());
+  for (FlopsPerSecond* peak :
+       {&hardware.fp16_peak, &hardware.bf16_peak, &hardware.fp8_peak, &hardware.fp4_peak}) {
+    *peak = FlopsPerSecond(peak->rate() * share);
+  }
+  return hardware;
+}
+
+Result<KernelCosts> kernel_costs(const Hardware& hardware, FlopsPerSecond best_product,
                                  const std::map<std::string, KernelProfile>& profiles,
                                  Assumptions& assumptions) {
   std::string_view measured = hardware.name;
@@ -108,6 +127,11 @@ Result<KernelCosts> kernel_costs(const Hardware& hardware,
   }
   const auto found = profiles.find(std::string(measured));
   if (found == profiles.end()) {
+    if (best_product.rate() > 0 && hardware.bf16_peak.rate() > 0) {
+      assumptions.add("kernels", "datasheet",
+                      str_cat("only the best product of ", hardware.name, " is known"));
+      return KernelCosts::make(with_measured_products(hardware, best_product), nullptr);
+    }
     assumptions.add("kernels", "datasheet", str_cat("no kernels of ", hardware.name, " are known"));
     return KernelCosts::make(hardware, nullptr);
   }
@@ -178,7 +202,7 @@ double interval_scale(const MeasuredRun& run) {
 
 // What the run's own way of measuring makes of a simulated step.
 RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
-                            const Report& report, const MemoryBudget& budget) {
+                            const Report& report, const MemoryBudget& budget, bool no_update) {
   RunPrediction prediction;
   Duration step_time = report.iteration_time;
   prediction.low = report.low;
@@ -190,7 +214,7 @@ RunPrediction prediction_of(const MeasuredRun& run, const Simulated& simulated,
       *time = scaled(*time, slower);
     }
   }
-  if (budget.optimizer_share == 0) {
+  if (no_update) {
     const Duration update = report.iteration_time - without_optimizer(simulated.run);
     step_time = step_time - update;
     prediction.low = std::max(prediction.low - update, Duration());
@@ -256,7 +280,8 @@ Result<RunPrediction> RunPredictor::try_predict(const MeasuredRun& run,
   const Status sound = check_parallel_plan(*model, planned->plan, cluster->device_count());
   if (!sound) return keep(sound.error());
   const Hardware& hardware = cluster->hardware()[HardwareId(0)];
-  Result<KernelCosts> kernel = kernel_costs(hardware, kernels_, assumptions);
+  Result<KernelCosts> kernel =
+      kernel_costs(hardware, catalogue_.best_product(hardware.name), kernels_, assumptions);
   if (!kernel) return keep(kernel.error());
   IdVector<HardwareId, KernelCosts> kernels;
   kernels.push_back(*std::move(kernel));
@@ -268,12 +293,11 @@ Result<RunPrediction> RunPredictor::try_predict(const MeasuredRun& run,
   const MemoryBudget budget{
       .available = std::max(hardware.memory - problem.factors.reserved, Bytes(0)),
       .communication_buffers = planned->communication_buffers,
-      .copied_logits = planned->copied_logits,
+      .other_logits = planned->other_logits,
       .optimizer_share = planned->optimizer_share};
   Simulated simulated = simulate_run(problem, planned->plan, budget);
   if (planned->recompute_up_to != Recompute::kNone) {
-    recompute_what_it_takes(problem, planned->plan, planned->recompute_up_to, budget, simulated,
-                            assumptions);
+    recompute_what_it_takes(problem, *planned, budget, simulated, assumptions);
   }
   const Report* report = std::get_if<Report>(&simulated.run.outcome);
   if (report == nullptr) {
@@ -281,7 +305,12 @@ Result<RunPrediction> RunPredictor::try_predict(const MeasuredRun& run,
     return keep(
         Error{ErrorCode::kInfeasible, str_cat("the plan cannot run: ", stuck.component), {}});
   }
-  RunPrediction prediction = prediction_of(run, simulated, *report, budget);
+  if (run.has_unclear_time()) {
+    assumptions.add("measured time", "none",
+                    str_cat("'", shown(run.value), "' of metric '", shown(run.metric),
+                            "' gives no step time: see derived_step_time_s"));
+  }
+  RunPrediction prediction = prediction_of(run, simulated, *report, budget, planned->no_update);
   prediction.assumptions = assumptions.list();
   return prediction;
 }

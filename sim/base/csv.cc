@@ -10,6 +10,18 @@
 
 namespace soapbox {
 
+namespace {
+
+// Empty lines at the end are no rows.
+std::string_view without_empty_end(std::string_view text) {
+  size_t end = text.find_last_not_of("\r\n") + 1;
+  if (end < text.size() && text[end] == '\r') ++end;
+  if (end < text.size() && text[end] == '\n') ++end;
+  return text.substr(0, end);
+}
+
+}  // namespace
+
 // Cuts text into lines of cells. A quoted cell may contain commas, line breaks and doubled quotes.
 class CsvTable::Reader {
  public:
@@ -84,7 +96,7 @@ Result<CsvTable> CsvTable::parse(std::string_view text, const std::string& file,
   CsvTable table;
   table.file_ = file;
   table.columns_.assign(columns.begin(), columns.end());
-  Reader reader(text, file);
+  Reader reader(without_empty_end(text), file);
   Result<std::vector<Cell>> header = reader.next_line();
   if (!header) return header.error();
   const Status right = table.check_header(*header);
@@ -98,7 +110,7 @@ Result<CsvTable> CsvTable::parse(std::string_view text, const std::string& file,
 Result<CsvTable> CsvTable::parse(std::string_view text, const std::string& file) {
   CsvTable table;
   table.file_ = file;
-  Reader reader(text, file);
+  Reader reader(without_empty_end(text), file);
   Result<std::vector<Cell>> header = reader.next_line();
   if (!header) return header.error();
   for (const Cell& cell : *header) {

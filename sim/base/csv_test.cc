@@ -73,6 +73,16 @@ TEST(Csv, ARowOfTheWrongLengthIsRefused) {
   EXPECT_EQ(refusal("name,time_us\n"), "t.csv:2: the table has no rows");
 }
 
+TEST(Csv, EmptyLinesAtTheEndAreNoRows) {
+  for (const char* const text :
+       {"a,b\n1,2", "a,b\n1,2\n", "a,b\n1,2\n\n\n", "a,b\r\n1,2\r\n\r\n"}) {
+    const Result<CsvTable> table = CsvTable::parse(text, "t.csv");
+    ASSERT_TRUE(table) << table.error().to_string();
+    EXPECT_EQ(table->row_count(), 1U);
+    EXPECT_EQ(table->text(0, 1), "2");
+  }
+}
+
 TEST(Csv, QuotesOutOfPlaceAreRefusedWhereTheyAre) {
   EXPECT_EQ(refusal("name,time_us\na,\"1\n2,3\n"), "t.csv:2:3: this quote is not closed");
   EXPECT_EQ(refusal("name,time_us\nab\"c,1\n"),

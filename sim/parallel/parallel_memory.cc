@@ -23,11 +23,18 @@ StateBytes states_of(const StageCosts& costs, size_t layer) {
   return states;
 }
 
-// Parameters and their gradients of the whole layer, where it is sharded.
+// Parameters and their gradients of two whole layers, where they are sharded. DeepSpeed gathers
+// tensor by tensor and holds 10^9 parameters at most (stage3_max_live_parameters), or the largest
+// tensor, a third of a block, whose gradient is whole until it is reduced.
 double gathered_bytes(const StageCosts& costs, size_t layer) {
   if (costs.plan.strategy(layer).zero_stage != 3) return 0;
-  const int64_t count = costs.dense_parameters(layer) + costs.work[layer].expert_parameters;
-  return 2 * static_cast<double>(count * size_bytes(costs.plan.precision.parameters));
+  const auto size = static_cast<double>(size_bytes(costs.plan.precision.parameters));
+  const auto count =
+      static_cast<double>(costs.dense_parameters(layer) + costs.work[layer].expert_parameters);
+  if (costs.plan.gathers_per_layer == 1) return 2 * 2 * count * size;
+  constexpr double kMostLive = 1e9;
+  const double tensor = count / 3;
+  return (std::max(std::min(2 * count, kMostLive), tensor) + tensor) * size;
 }
 
 Bytes whole(double bytes) {
@@ -47,7 +54,7 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
     const auto c = static_cast<size_t>(chunk);
     for (size_t l = costs.first_layer(position); l < costs.last_layer(position); ++l) {
       total += states_of(costs, l);
-      gathered = std::max(gathered, 2 * gathered_bytes(costs, l));
+      gathered = std::max(gathered, gathered_bytes(costs, l));
       kept[c] += static_cast<double>(costs.work[l].kept_bytes);
       weight_kept[c] += static_cast<double>(costs.work[l].weight_kept_bytes);
       transient[c] = std::max(transient[c], static_cast<double>(costs.work[l].transient_bytes));

@@ -119,5 +119,26 @@ TEST(ParallelMemory, ATiedTableIsHeldByBothEndsOfAPipeline) {
   EXPECT_EQ(first(untied) - first(model), 18.0 * 51200 * 2048);
 }
 
+// Two layers and their gradients; gathered tensor by tensor 10^9 parameters at most, or the largest
+// tensor, a third of a block, and its gradient.
+TEST(ParallelMemory, WhatZero3GathersIsBoundedWhereItGathersTensors) {
+  const auto gathered = [](int64_t hidden, int32_t pieces) {
+    const Transformer model = make_gpt("wide", "test", gpt_shape(2, hidden, 16, 512, 128)).value();
+    ParallelPlan plan;
+    plan.strategies = {{.data_parallel = 8, .zero_stage = 3}};
+    plan.chunk_begin = {0};
+    plan.gathers_per_layer = pieces;
+    ParallelPlan whole = plan;
+    whole.strategies.front().zero_stage = 2;
+    return (last_stage(model, plan).peak.buffers - last_stage(model, whole).peak.buffers)
+        .as_double();
+  };
+  const auto block = [](double hidden) { return 12 * hidden * hidden + 13 * hidden; };
+  EXPECT_EQ(gathered(2048, 1), 4 * block(2048) * 2);
+  EXPECT_NEAR(gathered(2048, 12), (2 * block(2048) + block(2048) / 3) * 2, 2);
+  EXPECT_NEAR(gathered(8192, 12), (1e9 + block(8192) / 3) * 2, 2);
+  EXPECT_NEAR(gathered(20480, 12), 2 * block(20480) / 3 * 2, 2);
+}
+
 }  // namespace
 }  // namespace soapbox

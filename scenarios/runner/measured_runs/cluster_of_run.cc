@@ -28,9 +28,13 @@ constexpr std::array kGpuNames = {
     GpuName{"gb200", "", "GB200-GPU-186GB", 186, "gb200_nvl72"},
     GpuName{"b300", "", "B300-SXM-288GB", 288, "dgx_b200"},
     GpuName{"b200", "", "B200-SXM-180GB", 180, "dgx_b200"},
+    GpuName{"gh200", "", "H100-SXM5-80GB", 80, "dgx_h200", "H100-SXM5-80GB"},
+    GpuName{"gh200", "", "H200-SXM-141GB", 141, "dgx_h200", "H200-SXM-141GB"},
     GpuName{"h200", "", "H200-SXM-141GB", 141, "dgx_h200"},
     GpuName{"h100", "pcie", "H100-PCIe-80GB", 80, "dgx_h100"},
+    GpuName{"h100", "nvl", "H100-NVL-94GB", 94, "dgx_h100"},
     GpuName{"h100", "", "H100-SXM5-80GB", 80, "dgx_h100"},
+    GpuName{"h20", "", "H20-SXM-96GB", 96, "dgx_h100"},
     GpuName{"h800", "", "H800-SXM5-80GB", 80, "dgx_h100"},
     GpuName{"a100", "pcie", "A100-PCIe-80GB", 80, "dgx_a100"},
     GpuName{"a100", "pcie", "A100-PCIe-40GB", 40, "dgx_a100"},
@@ -46,6 +50,11 @@ constexpr std::array kGpuNames = {
     GpuName{"p100", "pcie", "P100-PCIe-16GB", 16, "dgx_v100"},
     GpuName{"p100", "", "P100-SXM2-16GB", 16, "dgx_v100"},
     GpuName{"k80", "", "K80-GK210", 12, "dgx_v100"},
+    // Instances of AWS.
+    GpuName{"p5e", "", "H200-SXM-141GB", 141, "dgx_h200"},
+    GpuName{"p5", "", "H100-SXM5-80GB", 80, "dgx_h100"},
+    GpuName{"p4de", "", "A100-SXM4-80GB", 80, "dgx_a100_80g"},
+    GpuName{"p4d", "", "A100-SXM4-40GB", 40, "dgx_a100"},
     GpuName{"titan", "xp", "TITAN-Xp", 12, "dgx_v100"},
     GpuName{"2080", "", "RTX-2080Ti", 11, "dgx_v100"},
     GpuName{"3090", "", "RTX-3090", 24, "dgx_a100"},
@@ -53,11 +62,14 @@ constexpr std::array kGpuNames = {
     GpuName{"6000", "ada", "RTX-6000-Ada", 48, "dgx_a100"},
     GpuName{"a6000", "", "RTX-A6000", 48, "dgx_a100"},
     GpuName{"8000", "rtx", "Quadro-RTX-8000", 48, "dgx_v100"},
+    GpuName{"l40", "", "L40S", 48, "dgx_a100"},
+    GpuName{"a40", "", "A40", 48, "dgx_a100"},
     GpuName{"a10", "", "A10", 24, "dgx_a100"},
     GpuName{"l4", "", "L4", 24, "dgx_a100"},
     GpuName{"t4", "", "T4", 16, "dgx_v100"},
     GpuName{"p4", "", "P4", 8, "dgx_v100"},
     GpuName{"mi355", "", "MI355X", 288, "dgx_h100"},
+    GpuName{"mi325", "", "MI325X", 256, "dgx_h100"},
     GpuName{"mi300", "", "MI300X", 192, "dgx_h100"},
     GpuName{"mi250", "", "MI250-GCD", 64, "dgx_a100"},
     GpuName{"mi210", "", "MI210", 64, "dgx_a100"},
@@ -66,19 +78,9 @@ constexpr std::array kGpuNames = {
 
 constexpr double kAdapterEfficiency = 0.96;  // of the line rate, as InfiniBand achieves
 
-const GpuName* find_gpu(const MeasuredRun& run) {
-  const std::string text = lower_case(run.gpu);
-  const GpuName* first = nullptr;
-  for (const GpuName& row : kGpuNames) {
-    if (!contains(text, row.word) || !contains(text, row.form)) continue;
-    // A row of another form is not this GPU: "A100-SXM" is not on PCIe.
-    if (first != nullptr && (row.word != first->word || row.form != first->form)) break;
-    if (first == nullptr) first = &row;
-    if (run.gpu_mem_gb && std::fabs(*run.gpu_mem_gb - row.memory_gb) < 0.1 * row.memory_gb) {
-      return &row;
-    }
-  }
-  return first;
+// Sold as 180 or 192 GB it is the same device.
+bool is_near(double stated_gb, double gb) {
+  return std::fabs(stated_gb - gb) < 0.1 * gb;
 }
 
 std::optional<double> number_before(std::string_view text, size_t end, size_t* begin) {
@@ -92,6 +94,36 @@ std::optional<double> number_before(std::string_view text, size_t end, size_t* b
   if (status != std::errc() || stop != text.data() + end || value <= 0) return std::nullopt;
   *begin = from;
   return value;
+}
+
+// As stated, or in the name of the GPU: "A100-40G", "H100_80GB_HBM3".
+std::optional<double> memory_gb(const MeasuredRun& run) {
+  if (run.gpu_mem_gb) return run.gpu_mem_gb;
+  constexpr double kLeast = 8;
+  const std::string text = lower_case(run.gpu);
+  for (size_t g = text.find('g'); g != std::string::npos; g = text.find('g', g + 1)) {
+    size_t begin = g;
+    const size_t end = text.compare(g, 2, "gb") == 0 ? g + 2 : g + 1;
+    const bool word_ends =
+        end == text.size() ||
+        (std::isalnum(static_cast<unsigned char>(text[end])) == 0 && text[end] != '/');
+    const std::optional<double> value = number_before(text, g, &begin);
+    if (value && word_ends && *value >= kLeast) return value;
+  }
+  return std::nullopt;
+}
+
+const GpuName* find_gpu(const MeasuredRun& run, const std::optional<double>& stated_gb) {
+  const std::string text = lower_case(run.gpu);
+  const GpuName* first = nullptr;
+  for (const GpuName& row : kGpuNames) {
+    if (!contains(text, row.word) || !contains(text, row.form)) continue;
+    // A row of another form is not this GPU: "A100-SXM" is not on PCIe.
+    if (first != nullptr && (row.word != first->word || row.form != first->form)) break;
+    if (first == nullptr) first = &row;
+    if (stated_gb && is_near(*stated_gb, row.memory_gb)) return &row;
+  }
+  return first;
 }
 
 bool on_pcie(const MeasuredRun& run, std::string_view hardware) {
@@ -212,8 +244,10 @@ Network network_of(const MeasuredRun& run, const NodeDescription& node,
     }
     return {usual, fabric.bandwidth};
   }
-  const size_t count = stated->count.value_or(usual);
-  const double gbit_s = stated->count ? stated->gbit_s : stated->gbit_s / double(count);
+  const bool each_gpu = stated->rate == NodeAdapters::Rate::kOfEachGpu;
+  const size_t count = each_gpu ? gpus : stated->count.value_or(usual);
+  const bool together = stated->rate == NodeAdapters::Rate::kTogether;
+  const double gbit_s = together ? stated->gbit_s / double(count) : stated->gbit_s;
   const double raw = gbit_s * 1e9 / 8;
   const double known = fabric.bandwidth.rate() / raw;
   if (known > 0.9 && known <= 1) return {count, fabric.bandwidth};
@@ -223,20 +257,39 @@ Network network_of(const MeasuredRun& run, const NodeDescription& node,
 }  // namespace
 
 std::optional<NodeAdapters> parse_adapters(std::string_view text) {
-  for (const std::string_view unit : {"Gb/s", "Gbit/s", "Gbps"}) {
-    size_t at = text.find(unit);
-    if (at == std::string_view::npos) continue;
-    while (at > 0 && text[at - 1] == ' ') --at;
+  using Rate = NodeAdapters::Rate;
+  struct Unit {
+    std::string_view text;
+    double gbit_s;
+  };
+  constexpr std::array kUnits = {Unit{"gb/s", 1},   Unit{"gbit/s", 1}, Unit{"gbps", 1},
+                                 Unit{"tb/s", 1e3}, Unit{"tbps", 1e3}, Unit{"gbe", 1},
+                                 Unit{"gbit", 1},   Unit{"gb", 1}};
+  const std::string lower = lower_case(text);
+  const bool per_gpu = contains(lower, "per gpu");
+  for (const Unit& unit : kUnits) {
+    size_t at = lower.find(unit.text);
+    if (at == std::string::npos) continue;
+    const bool bytes = text.substr(at, 2) == "GB" || text.substr(at, 2) == "TB";
+    while (at > 0 && lower[at - 1] == ' ') --at;
     size_t begin = at;
-    const std::optional<double> rate = number_before(text, at, &begin);
+    std::optional<double> rate = number_before(lower, at, &begin);
     if (!rate) continue;
-    if (begin == 0 || text[begin - 1] != 'x') {
-      const bool together = contains(text, "per node");
-      return NodeAdapters{together ? std::nullopt : std::optional<size_t>(1), *rate};
+    const bool sold_in_bits = unit.text == "gbe" || unit.text == "gb" || unit.text == "gbit";
+    *rate *= unit.gbit_s * (bytes && !sold_in_bits ? 8 : 1);
+    if (per_gpu) return NodeAdapters{std::nullopt, *rate, Rate::kOfEachGpu};
+    if (begin == 0 || lower[begin - 1] != 'x') {
+      if (contains(lower, "per node")) return NodeAdapters{std::nullopt, *rate, Rate::kTogether};
+      return NodeAdapters{1, *rate};
     }
-    const std::optional<double> count = number_before(text, begin - 1, &begin);
+    const std::optional<double> count = number_before(lower, begin - 1, &begin);
     if (!count || *count != std::floor(*count) || *count > 64) continue;
     return NodeAdapters{static_cast<size_t>(*count), *rate};
+  }
+  // A port of InfiniBand by its generation.
+  for (const auto& [name, rate] :
+       {Unit{"xdr", 800}, Unit{"ndr", 400}, Unit{"hdr", 200}, Unit{"edr", 100}, Unit{"fdr", 56}}) {
+    if (contains(lower, name)) return NodeAdapters{std::nullopt, rate};
   }
   return std::nullopt;
 }
@@ -244,7 +297,8 @@ std::optional<NodeAdapters> parse_adapters(std::string_view text) {
 Result<ClusterDescription> cluster_of_run(const MeasuredRun& run, const ScenarioFolder& scenarios,
                                           const HardwareCatalogue& catalogue,
                                           Assumptions& assumptions) {
-  const GpuName* gpu = find_gpu(run);
+  const std::optional<double> stated_gb = memory_gb(run);
+  const GpuName* gpu = find_gpu(run, stated_gb);
   if (gpu == nullptr) {
     std::vector<std::string> known;
     for (const Hardware& device : catalogue.devices()) known.push_back(device.name);
@@ -253,7 +307,7 @@ Result<ClusterDescription> cluster_of_run(const MeasuredRun& run, const Scenario
   const Result<Hardware> hardware = catalogue.find(gpu->hardware);
   if (!hardware) return hardware.error();
   if (!gpu->nearest.empty()) assumptions.add("gpu", gpu->nearest, "the nearest that is known");
-  if (!run.gpu_mem_gb) assumptions.add("gpu_mem_gb", gpu->memory_gb, "not stated");
+  if (!stated_gb) assumptions.add("gpu_mem_gb", gpu->memory_gb, "not stated");
   const Result<std::string> path = scenarios.path(kClusterFiles, std::string(gpu->cluster));
   if (!path) return path.error();
   Result<ClusterDescription> cluster = read_cluster_description(*path, catalogue);
@@ -284,14 +338,19 @@ Result<ClusterDescription> cluster_of_run(const MeasuredRun& run, const Scenario
   gpus = std::min(gpus, num_gpus);  // a node of which a part is used is as one of that part
   if (gpus < node.gpus && gpus == num_gpus) nics = std::min(nics, gpus);
   node.hardware = *hardware;
+  if (stated_gb && !is_near(*stated_gb, gpu->memory_gb)) {
+    node.hardware.memory = Bytes(std::llround(*stated_gb * 0x1p30));
+    assumptions.add("gpu", gpu->hardware, str_cat("with the stated memory of ", *stated_gb, " GB"));
+  }
   if (on_pcie(run, gpu->hardware)) NodeEditor(node).drop_nvlink(pcie_bandwidth(run, node));
   NodeEditor(node).resize(gpus, nics);
   node.count = (num_gpus + gpus - 1) / gpus;
   node.count_max = node.count;
   fabric.bandwidth = network.bandwidth;
   fabric.rails = std::min(fabric.rails, nics);
-  cluster->name = str_cat(gpu->cluster, ": ", node.count, " x ", gpus, " ", gpu->hardware, ", ",
-                          nics, " x ", std::round(network.bandwidth.rate() / 1e8) / 10, " GB/s",
+  cluster->name = str_cat(gpu->cluster, ": ", node.count, " x ", gpus, " ", gpu->hardware, " of ",
+                          node.hardware.memory.as_double() / 0x1p30, " GB, ", nics, " x ",
+                          std::round(network.bandwidth.rate() / 1e8) / 10, " GB/s",
                           on_pcie(run, gpu->hardware)
                               ? str_cat(", PCIe ", pcie_bandwidth(run, node).rate() / 1e9, " GB/s")
                               : std::string());

@@ -22,10 +22,13 @@ Result<ClusterDescription> cluster_of_run(const MeasuredRun& run, const Scenario
                                           Assumptions& assumptions);
 
 // The adapters that a text about the network of a node names: "IB HDR 8x200Gb/s per node" is 8 of
-// 200 Gbit/s, "1600Gb/s per node" is as many as there are with that much together.
+// 200 Gbit/s, "1600Gb/s per node" is as many as there are with that much together, "400 Gbps per
+// GPU" one for each GPU, and "InfiniBand NDR" as many as there are of 400 Gbit/s.
 struct NodeAdapters {
+  enum class Rate : uint8_t { kOfOne, kTogether, kOfEachGpu };
   std::optional<size_t> count;
-  double gbit_s = 0;  // of one; of all together where `count` is not said
+  double gbit_s = 0;
+  Rate rate = Rate::kOfOne;
 };
 std::optional<NodeAdapters> parse_adapters(std::string_view text);
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "scenarios/runner/scenario_files/cluster_file.h"
 
 namespace soapbox::runner {
@@ -43,14 +45,22 @@ ClusterDescription described(const MeasuredRun& run) {
 TEST(ClusterOfRun, AdaptersAreReadAsTablesWriteThem) {
   const auto read = [](std::string_view text) {
     const std::optional<NodeAdapters> adapters = parse_adapters(text);
-    return adapters
-               ? str_cat(adapters->count ? str_cat(*adapters->count) : "?", "x", adapters->gbit_s)
-               : std::string("nothing");
+    if (!adapters) return std::string("nothing");
+    constexpr std::array<std::string_view, 3> kRates = {"", " together", " per GPU"};
+    return str_cat(adapters->count ? str_cat(*adapters->count) : "?", "x", adapters->gbit_s,
+                   kRates[static_cast<size_t>(adapters->rate)]);
   };
   EXPECT_EQ(read("IB NDR 8x400Gb/s (DGX reference)"), "8x400");
   EXPECT_EQ(read("4x200 Gb/s IB HDR per node"), "4x200");
   EXPECT_EQ(read("GCP A3 Mega 8x200 Gb/s TCPXO"), "8x200");
-  EXPECT_EQ(read("RoCE 1600Gb/s per node"), "?x1600");
+  EXPECT_EQ(read("RoCE 1600Gb/s per node"), "?x1600 together");
+  EXPECT_EQ(read("400Gb/s per GPU (CX-7)"), "?x400 per GPU");
+  EXPECT_EQ(read("EFA 3200 Gbps per node"), "?x3200 together");
+  EXPECT_EQ(read("3.2 Tbps per node"), "?x3200 together");
+  EXPECT_EQ(read("50 GB/s InfiniBand"), "1x400");
+  EXPECT_EQ(read("100GbE"), "1x100");
+  EXPECT_EQ(read("InfiniBand NDR"), "?x400");
+  EXPECT_EQ(read("8x HDR"), "?x200");
   EXPECT_EQ(read("100 Gb/s CX-5 single port (RDMA)"), "1x100");
   EXPECT_EQ(read("10 Gb/s Ethernet"), "1x10");
   EXPECT_EQ(read("RoCE RDMA (rate not stated)"), "nothing");
@@ -87,6 +97,40 @@ TEST(ClusterOfRun, WordsOfANameMayBeJoinedOrApart) {
   for (const char* const gpu : {"Quadro-RTX-8000", "Quadro RTX 8000", "RTX 8000"}) {
     EXPECT_EQ(described(on(gpu, 2, 2)).nodes.at(0).hardware.name, "Quadro-RTX-8000") << gpu;
   }
+}
+
+TEST(ClusterOfRun, SpellingsOfGpus) {
+  struct Case {
+    std::string_view gpu;
+    std::string_view hardware;
+  };
+  for (const Case& one :
+       {Case{"NVIDIA A100-40G", "A100-SXM4-40GB"}, Case{"A100 80GB PCIe", "A100-PCIe-80GB"},
+        Case{"8xH100", "H100-SXM5-80GB"}, Case{"H100 NVL", "H100-NVL-94GB"},
+        Case{"H800", "H800-SXM5-80GB"}, Case{"NVIDIA H20", "H20-SXM-96GB"}, Case{"L40S", "L40S"},
+        Case{"NVIDIA L4", "L4"}, Case{"A40", "A40"}, Case{"RTX A6000", "RTX-A6000"},
+        Case{"GH200 96GB", "H100-SXM5-80GB"}, Case{"V100-PCIe-16GB", "V100-PCIe-16GB"},
+        Case{"Tesla V100 32GB", "V100-SXM2-32GB"}, Case{"MI325X", "MI325X"},
+        Case{"AMD Instinct MI250X", "MI250-GCD"}, Case{"p4d.24xlarge", "A100-SXM4-40GB"},
+        Case{"p5.48xlarge", "H100-SXM5-80GB"}}) {
+    EXPECT_EQ(described(on(std::string(one.gpu), 8, 8)).nodes.front().hardware.name, one.hardware)
+        << one.gpu;
+  }
+}
+
+TEST(ClusterOfRun, AStatedMemoryIsTheDevices) {
+  MeasuredRun run = on("H100-SXM (HBM2e, 500 W)", 8, 8);
+  run.gpu_mem_gb = 96;
+  EXPECT_EQ(described(run).nodes.front().hardware.memory, gibibytes(96));
+  run.gpu = "B200";  // sold as 180 or 192
+  run.gpu_mem_gb = 192;
+  EXPECT_EQ(described(run).nodes.front().hardware.memory, gibibytes(180));
+}
+
+TEST(ClusterOfRun, EachGpuMayHaveAnAdapter) {
+  const ClusterDescription cluster = described(on("H200", 32, 8, "400Gb/s per GPU (CX-7)"));
+  EXPECT_EQ(cluster.nodes.front().nics, 8U);
+  EXPECT_EQ(cluster.fabric->bandwidth, gb_per_s(48.5));
 }
 
 TEST(ClusterOfRun, NodesOfAnySizeHoldTogether) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "scenarios/runner/measured_runs/run_wording.h"
 #include "scenarios/runner/scenario_files/text_file.h"
 #include "sim/base/csv.h"
 #include "sim/base/str.h"
@@ -73,6 +74,13 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
+// "Num GPUs" is num_gpus.
+std::string column_name(std::string_view written) {
+  std::string name = lower_case(trimmed(written));
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+}
+
 // How tables write that a number is not known.
 bool says_nothing(std::string_view text) {
   constexpr std::array<std::string_view, 9> kNothing = {"",    "-",   "n/a",     "N/A",       "NA",
@@ -91,7 +99,9 @@ std::optional<double> to_number(std::string_view text) {
 class Reader {
  public:
   explicit Reader(const CsvTable& csv) : csv_(csv) {
-    for (size_t i = 0; i < csv.columns().size(); ++i) columns_.emplace(csv.columns()[i], i);
+    for (size_t i = 0; i < csv.columns().size(); ++i) {
+      columns_.emplace(column_name(csv.columns()[i]), i);
+    }
   }
 
   bool has(std::string_view column) const { return columns_.contains(column); }
@@ -156,16 +166,20 @@ std::vector<std::string> known_columns() {
 
 // Refuses a header that is not one of run tables; says which columns are ignored or absent.
 Status check_columns(const CsvTable& csv, std::vector<std::string>& messages) {
-  std::vector<std::string> missing;
-  for (const std::string& name : known_columns()) {
-    if (std::find(csv.columns().begin(), csv.columns().end(), name) == csv.columns().end()) {
-      missing.push_back(name);
-    }
-  }
   const std::vector<std::string> known = known_columns();
-  for (size_t i = 0; i < csv.columns().size(); ++i) {
+  std::vector<std::string> given;
+  for (const std::string& written : csv.columns()) given.push_back(column_name(written));
+  std::vector<std::string> missing;
+  for (const std::string& name : known) {
+    if (std::find(given.begin(), given.end(), name) == given.end()) missing.push_back(name);
+  }
+  for (size_t i = 0; i < given.size(); ++i) {
+    const auto at = given.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(given.begin(), at, *at) != at) {
+      return bad_input(str_cat("column '", *at, "' is there twice"), csv.header_where(i));
+    }
+    if (std::find(known.begin(), known.end(), *at) != known.end()) continue;
     const std::string& name = csv.columns()[i];
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const std::string nearest = nearest_name(name, missing);
     if (!nearest.empty()) {
       return bad_input(str_cat("unknown column '", shown(name), "'; did you mean '", nearest, "'?"),
@@ -188,6 +202,10 @@ Status check_columns(const CsvTable& csv, std::vector<std::string>& messages) {
 
 bool MeasuredRun::ran_out_of_memory() const {
   return metric == "oom" || value == "OOM" || value == "oom";
+}
+
+bool MeasuredRun::has_unclear_time() const {
+  return !value.empty() && !ran_out_of_memory() && !step_time_s();
 }
 
 std::optional<double> MeasuredRun::step_time_s() const {

@@ -61,6 +61,8 @@ struct MeasuredRun {
   bool ran_out_of_memory() const;  // a configuration that did not fit
   // Seconds of one step: as derived by the table, or from its metric and what that counts.
   std::optional<double> step_time_s() const;
+  // A value is printed that gives no step time: of another metric, or what it counts is not stated.
+  bool has_unclear_time() const;
 };
 
 struct MeasuredRuns {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/base/str.h"
+
 namespace soapbox::runner {
 namespace {
 
@@ -68,6 +70,29 @@ TEST(MeasuredRuns, AMisspeltColumnIsRefusedAndAnyOtherIsIgnoredAloud) {
   ASSERT_TRUE(table) << table.error().to_string();
   ASSERT_EQ(table->messages.size(), 2U);
   EXPECT_EQ(table->messages[0], "column 'weather' is ignored");
+}
+
+TEST(MeasuredRuns, HeadersAreReadAsTheyAreWritten) {
+  const MeasuredRun run =
+      only_run("\xEF\xBB\xBFID, Model ,GPU,Num GPUs,TP\r\nX-1,gpt,H100-SXM,8,2\r\n\r\n");
+  EXPECT_EQ(run.id, "X-1");
+  EXPECT_EQ(run.num_gpus, 8);
+  EXPECT_EQ(run.tp, 2);
+  EXPECT_EQ(refusal("id,model,gpu,num_gpus,tp,TP\nX-1,gpt,H100-SXM,8,1,2\n"),
+            "runs.csv:1:26: column 'tp' is there twice");
+}
+
+TEST(MeasuredRuns, AFigureThatGivesNoTimeIsUnclear) {
+  const std::string header = "id,model,gpu,num_gpus,metric,value\n";
+  for (const char* const figure : {"furlongs,5", "step_time_s,-5", "step_time_s,NaN",
+                                   "step_time_s,\"1,234\"", "samples_per_s,8"}) {
+    const MeasuredRun run = only_run(str_cat(header, "X-1,gpt,H100-SXM,8,", figure, "\n"));
+    EXPECT_EQ(run.step_time_s(), std::nullopt) << figure;
+    EXPECT_TRUE(run.has_unclear_time()) << figure;
+  }
+  EXPECT_FALSE(only_run(header + "X-1,gpt,H100-SXM,8,step_time_s,5\n").has_unclear_time());
+  EXPECT_FALSE(only_run(header + "X-1,gpt,H100-SXM,8,oom,OOM\n").has_unclear_time());
+  EXPECT_FALSE(only_run(header + "X-1,gpt,H100-SXM,8,,\n").has_unclear_time());
 }
 
 TEST(MeasuredRuns, AnIdGivenTwiceIsTheSecondRunsFault) {

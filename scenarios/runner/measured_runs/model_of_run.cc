@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <variant>
 
@@ -17,35 +18,22 @@ struct Alias {
 };
 // Names of run tables that are not ours with other punctuation.
 constexpr std::array kAliases = {
-    Alias{"bert", "bert_large"},
-    Alias{"deepseekv3", "deepseek_v3"},
-    Alias{"gpt3_27", "gpt3_2_7b"},
-    Alias{"gpt3_355m", "gpt3_350m"},
-    Alias{"gpt_1000b", "megatron_1t"},
-    Alias{"gpt_1008_0b", "megatron_1t"},
-    Alias{"gpt_145_6b", "megatron_145b"},
-    Alias{"gpt_162b", "megatron_162b"},
-    Alias{"gpt_174_6b", "gpt3_175b"},
-    Alias{"gpt_175b", "gpt3_175b"},
-    Alias{"gpt_18_4b", "megatron_18b"},
-    Alias{"gpt_1_7b", "megatron_1_7b"},
-    Alias{"gpt_22b", "megatron_22b"},
-    Alias{"gpt_310_1b", "megatron_310b"},
-    Alias{"gpt_39_1b", "megatron_39b"},
-    Alias{"gpt_3_6b", "megatron_3_6b"},
-    Alias{"gpt_529_6b", "megatron_530b"},
-    Alias{"gpt_530b", "megatron_530b"},
-    Alias{"gpt_5_9b", "megatron_5_9b"},
-    Alias{"gpt_76_1b", "megatron_76b"},
-    Alias{"gpt_7_5b", "megatron_7_5b"},
-    Alias{"grok1", "grok1_314b"},
-    Alias{"grok_1", "grok1_314b"},
-    Alias{"llama3_1_405b", "llama3_405b"},
-    Alias{"llama3_1_70b", "llama3_70b"},
-    Alias{"llama3_1_8b", "llama3_8b"},
-    Alias{"llama4_maverick_400b", "llama4_maverick"},
-    Alias{"llama_34b", "codellama_34b"},
-    Alias{"opt_13", "opt_1_3b"},
+    Alias{"bert", "bert_large"},           Alias{"deepseekv3", "deepseek_v3"},
+    Alias{"gpt3_27", "gpt3_2_7b"},         Alias{"gpt3_355m", "gpt3_350m"},
+    Alias{"gpt_1000b", "megatron_1t"},     Alias{"gpt_1008_0b", "megatron_1t"},
+    Alias{"gpt_145_6b", "megatron_145b"},  Alias{"gpt_162b", "megatron_162b"},
+    Alias{"gpt_174_6b", "gpt3_175b"},      Alias{"gpt_175b", "gpt3_175b"},
+    Alias{"gpt_18_4b", "megatron_18b"},    Alias{"gpt_1_7b", "megatron_1_7b"},
+    Alias{"gpt_22b", "megatron_22b"},      Alias{"gpt_310_1b", "megatron_310b"},
+    Alias{"gpt_39_1b", "megatron_39b"},    Alias{"gpt_3_6b", "megatron_3_6b"},
+    Alias{"gpt_529_6b", "megatron_530b"},  Alias{"gpt_530b", "megatron_530b"},
+    Alias{"gpt_5_9b", "megatron_5_9b"},    Alias{"gpt_76_1b", "megatron_76b"},
+    Alias{"gpt_7_5b", "megatron_7_5b"},    Alias{"grok1", "grok1_314b"},
+    Alias{"grok_1", "grok1_314b"},         Alias{"llama3_1_405b", "llama3_405b"},
+    Alias{"llama3_1_70b", "llama3_70b"},   Alias{"llama3_1_8b", "llama3_8b"},
+    Alias{"llama3_3_70b", "llama3_70b"},   Alias{"llama4_maverick_400b", "llama4_maverick"},
+    Alias{"llama_30b", "llama_33b"},       Alias{"llama_34b", "codellama_34b"},
+    Alias{"mt_nlg_530b", "megatron_530b"}, Alias{"opt_13", "opt_1_3b"},
 };
 
 // A family's shape without sizes: what a row of the table of stacks, or any other of the family,
@@ -55,40 +43,97 @@ struct Family {
   std::string_view row;
 };
 constexpr std::array kFamilies = {
-    Family{"bert", "bert_large"},        Family{"gpt", "gpt3_175b"},
-    Family{"llama2", "llama2_7b"},       Family{"llama3", "llama3_8b"},
-    Family{"llama", "llama_7b"},         Family{"megatron", "gpt3_175b"},
-    Family{"mistral", "mistral_7b"},     Family{"mpt", "mpt_7b"},
-    Family{"nemotron3", "nemotron3_8b"}, Family{"nemotron4", "nemotron4_15b"},
-    Family{"opt", "opt_1_3b"},           Family{"qwen2", "qwen2_7b"},
+    Family{"alpaca", "llama_7b"},
+    Family{"baichuan", "llama_7b"},
+    Family{"bert", "bert_large"},
+    Family{"bloom", "gpt3_175b"},
+    Family{"cerebras_gpt", "gpt3_175b"},
+    Family{"codellama", "codellama_34b"},
+    Family{"galactica", "opt_1_3b"},
+    Family{"gpt_j", "gpt_neox_20b"},
+    Family{"gpt_neo", "gpt_neox_20b"},
+    Family{"gptj", "gpt_neox_20b"},
+    Family{"gptneo", "gpt_neox_20b"},
+    Family{"gpt", "gpt3_175b"},
+    Family{"internlm", "llama_7b"},
+    Family{"llama2", "llama2_7b"},
+    Family{"llama3", "llama3_8b"},
+    Family{"llama", "llama_7b"},
+    Family{"megatron", "gpt3_175b"},
+    Family{"mistral", "mistral_7b"},
+    Family{"mixtral", "mixtral_8x7b"},
+    Family{"mpt", "mpt_7b"},
+    Family{"mt_nlg", "megatron_530b"},
+    Family{"nemotron3", "nemotron3_8b"},
+    Family{"nemotron4", "nemotron4_15b"},
+    Family{"olmo", "llama2_7b"},
+    Family{"opt", "opt_1_3b"},
+    Family{"pythia", "gpt_neox_20b"},
     Family{"qwen3", "qwen3_8b"},
+    Family{"qwen", "qwen2_7b"},
+    Family{"roberta", "bert_large"},
+    Family{"stablelm", "llama2_7b"},
+    Family{"starcoder", "gpt3_175b"},
+    Family{"tinyllama", "llama2_7b"},
+    Family{"vicuna", "llama_7b"},
+    Family{"yi", "llama2_7b"},
 };
 
 // Models that are known not to be stacks of attention and MLP alone.
-constexpr std::array<std::string_view, 4> kHybrids = {"nemotron_h", "nemotron_3", "jamba", "mamba"};
+constexpr std::array<std::string_view, 7> kHybrids = {
+    "nemotron_h", "nemotron3_nano", "nemotron3_super", "nemotron3_ultra", "nemotron3_5",
+    "jamba",      "mamba"};
 constexpr std::array<std::string_view, 6> kConvolutional = {"resnet",    "alexnet",  "vgg",
                                                             "inception", "densenet", "mobilenet"};
 
+// "Meta-Llama/Llama-3.1-8B" is llama3_1_8b: without its owner, words joined by one '_', of which
+// none stands before a version or size.
 std::string normalised(std::string_view name) {
+  if (const size_t owner = name.rfind('/'); owner != std::string_view::npos) {
+    name.remove_prefix(owner + 1);
+  }
   std::string text;
+  bool apart = false;
   for (const char c : name) {
     const auto byte = static_cast<unsigned char>(c);
-    text += std::isalnum(byte) != 0 ? static_cast<char>(std::tolower(byte)) : '_';
+    if (std::isalnum(byte) == 0) {
+      apart = true;
+      continue;
+    }
+    const bool after_word = !text.empty() && std::isalpha(static_cast<unsigned char>(text.back()));
+    if (apart && !text.empty() && !(after_word && std::isdigit(byte) != 0)) text += '_';
+    apart = false;
+    text += static_cast<char>(std::tolower(byte));
   }
-  // What is trained for does not change the stack.
-  for (const std::string_view suffix :
-       {"_lora", "_sft", "_ft", "_pretrain", "_squad", "_proxy", "_gqa8", "_gqa"}) {
-    if (text.ends_with(suffix)) text.resize(text.size() - suffix.size());
+  for (const std::string_view maker : {"meta_", "nvidia_", "hf_"}) {
+    if (text.starts_with(maker)) text.erase(0, maker.size());
   }
   return text;
 }
 
-const TransformerRow* row_of(std::string_view name) {
+const TransformerRow* row_named(std::string_view name) {
   for (const Alias& alias : kAliases) {
-    if (alias.written == name) name = alias.row;
+    if (normalised(alias.written) == name) return *find_transformer(alias.row);
   }
-  const Result<const TransformerRow*> row = find_transformer(name);
-  return row ? *row : nullptr;
+  for (const TransformerRow& row : transformer_table()) {
+    if (normalised(row.name) == name) return &row;
+  }
+  return nullptr;
+}
+
+// What is trained for does not change the stack.
+const TransformerRow* row_of(std::string name) {
+  constexpr std::array<std::string_view, 12> kPurposes = {"_lora",  "_sft",   "_ft",   "_pretrain",
+                                                          "_squad", "_proxy", "_gqa8", "_gqa",
+                                                          "_hf",    "_base",  "_chat", "_instruct"};
+  for (;;) {
+    if (const TransformerRow* row = row_named(name)) return row;
+    const auto* const purpose =
+        std::find_if(kPurposes.begin(), kPurposes.end(),
+                     [&](std::string_view suffix) { return name.ends_with(suffix); });
+    if (purpose == kPurposes.end()) return nullptr;
+    name.resize(name.size() - purpose->size());
+  }
 }
 
 bool begins_with_any(std::string_view name, std::span<const std::string_view> prefixes) {
@@ -96,11 +141,96 @@ bool begins_with_any(std::string_view name, std::span<const std::string_view> pr
                      [name](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
+// Billions of parameters: stated, or in the name ("gpt-13b"). Nothing of mixtures of experts, whose
+// names may count the active ones ("a3b").
+std::optional<double> billions_of(const MeasuredRun& run, std::string_view name) {
+  if (name.find("moe") != std::string_view::npos) return std::nullopt;
+  if (run.params_b) return run.params_b;
+  for (size_t end = name.size(); end-- > 1;) {
+    if (name[end] != 'b' || std::isdigit(static_cast<unsigned char>(name[end - 1])) == 0) continue;
+    size_t begin = end;
+    while (begin > 0 && (std::isdigit(static_cast<unsigned char>(name[begin - 1])) != 0 ||
+                         name[begin - 1] == '_')) {
+      --begin;
+    }
+    if (name.substr(0, begin).ends_with("_a")) return std::nullopt;
+    std::string number(name.substr(begin, end - begin));  // "2_7" is 2.7
+    if (const size_t point = number.find('_'); point != std::string::npos) number[point] = '.';
+    double value = 0;
+    const auto [stop, status] =
+        std::from_chars(number.data(), number.data() + number.size(), value);
+    if (status == std::errc() && stop == number.data() + number.size() && value > 0) return value;
+  }
+  return std::nullopt;
+}
+
+bool is_gated(const TransformerRow& row) {
+  const auto* gpt = std::get_if<GptShape>(&row.shape);
+  return gpt != nullptr && gpt->mlp.gated;
+}
+
+// Of stacks of one kind without experts, the one whose parameters are nearest, if near at all.
+const TransformerRow* nearest_by_parameters(double billions, bool gated) {
+  constexpr double kNear = 0.15;
+  const TransformerRow* nearest = nullptr;
+  double least = kNear;
+  for (const TransformerRow& row : transformer_table()) {
+    const auto* gpt = std::get_if<GptShape>(&row.shape);
+    if (gpt == nullptr || gpt->mlp.experts > 0 || gpt->mlp.gated != gated) continue;
+    const double count = static_cast<double>(make_transformer(row).parameter_count()) / 1e9;
+    const double off = std::fabs(count / billions - 1);
+    if (off > least) continue;
+    least = off;
+    nearest = &row;
+  }
+  return nearest;
+}
+
 const Family* family_of(std::string_view name) {
   for (const Family& family : kFamilies) {
     if (name.starts_with(family.prefix)) return &family;
   }
   return nullptr;
+}
+
+// A row of the table of stacks, and whether its sizes are the run's or only its kind.
+struct StackChoice {
+  const TransformerRow* row = nullptr;
+  bool sized = false;
+};
+
+// A name that is not known may still be of a known family; else the sizes tell the two great kinds
+// apart: Llama's gated MLP is not 4 x hidden wide, and its followers share key heads.
+Result<StackChoice> choose_stack(const MeasuredRun& run, const std::string& name,
+                                 Assumptions& assumptions) {
+  if (const TransformerRow* row = row_of(name)) return StackChoice{row, true};
+  const Family* family = family_of(name);
+  const bool sizes_stated = run.layers && run.hidden;
+  if (family == nullptr && !sizes_stated) {
+    return bad_input(str_cat(unknown_name("model", run.model, transformer_names()),
+                             "; or state its layers and hidden"));
+  }
+  const bool shared_keys = run.heads && run.kv_heads && *run.kv_heads < *run.heads;
+  const bool narrow = run.ffn_hidden && run.hidden && *run.ffn_hidden != 4 * *run.hidden;
+  const std::string_view alike =
+      family != nullptr ? family->row : (shared_keys || narrow ? "llama2_7b" : "gpt3_175b");
+  const TransformerRow* row = *find_transformer(alike);
+  if (sizes_stated || std::holds_alternative<BertShape>(row->shape)) {
+    assumptions.add("model", family != nullptr ? family->prefix : alike,
+                    family != nullptr ? "family, by the model's name"
+                                      : "kind, by the sizes: the name is not known");
+    return StackChoice{row, false};
+  }
+  const std::optional<double> billions = billions_of(run, name);
+  const TransformerRow* nearest =
+      billions ? nearest_by_parameters(*billions, is_gated(*row)) : nullptr;
+  if (nearest == nullptr) {
+    return bad_input(str_cat("model '", shown(run.model),
+                             "': layers or hidden is not stated, and no model of that name or near "
+                             "that size is known"));
+  }
+  assumptions.add("model", nearest->name, "of this kind the nearest in parameters");
+  return StackChoice{nearest, true};
 }
 
 // Completes one shape field by field: what the run states, else the row's, else a rule.
@@ -283,14 +413,10 @@ Result<Transformer> model_of_run(const MeasuredRun& run, Assumptions& assumption
   if (begins_with_any(name, kConvolutional)) {
     return bad_input(str_cat("model '", shown(run.model), "' is convolutional, not a Transformer"));
   }
-  const TransformerRow* row = row_of(name);
-  const Family* family = row == nullptr ? family_of(name) : nullptr;
-  if (row == nullptr && family == nullptr) {
-    return bad_input(unknown_name("model", run.model, transformer_names()));
-  }
-  const TransformerRow* shape = row != nullptr ? row : row_of(family->row);
-  SOAPBOX_CHECK(shape != nullptr, "every family is a row of the table");
-  if (row == nullptr) assumptions.add("model", family->prefix, "family, by the model's name");
+  const Result<StackChoice> chosen = choose_stack(run, name, assumptions);
+  if (!chosen) return chosen.error();
+  const TransformerRow* row = chosen->sized ? chosen->row : nullptr;
+  const TransformerRow* shape = chosen->row;
   const Sizes sizes(run, row, assumptions);
   const std::string source = row != nullptr ? std::string(row->source) : run.source;
   Result<Transformer> model =

@@ -72,6 +72,43 @@ TEST(ModelOfRun, AFamilyCompletesWhatARunDoesNotState) {
   EXPECT_THAT(assumptions.list(), Contains("ffn_hidden=16384: not stated, 4 x hidden"));
 }
 
+TEST(ModelOfRun, OneModelHasManySpellings) {
+  const int64_t llama = built(named("llama3-8b")).parameter_count();
+  for (const char* const name : {"Llama-3-8B", "meta-llama/Meta-Llama-3-8B", "Llama 3.1 8B",
+                                 "llama3.1-8b-instruct", "meta-llama/Llama-3.1-8B-Instruct"}) {
+    EXPECT_EQ(built(named(name)).parameter_count(), llama) << name;
+  }
+  EXPECT_EQ(built(named("GPT-3 175B")).parameter_count(),
+            built(named("gpt3-175b")).parameter_count());
+  EXPECT_EQ(built(named("Mixtral 8x7B")).parameter_count(),
+            built(named("mixtral-8x7b")).parameter_count());
+}
+
+TEST(ModelOfRun, SizesAreEnoughWhereTheNameIsNotKnown) {
+  MeasuredRun run = named("aurora-7b");
+  run.layers = 32;
+  run.hidden = 4096;
+  run.heads = 32;
+  run.vocab = 32000;
+  // A gated MLP is not 4 x hidden wide; else it is GPT's, four times as wide.
+  run.ffn_hidden = 11008;
+  EXPECT_EQ(built(run).parameter_count(), built(named("llama2-7b")).parameter_count());
+  run.ffn_hidden = 16384;
+  run.seq_len = 2048;
+  EXPECT_EQ(built(run).parameter_count(),
+            32 * (12 * 4096LL * 4096 + 13 * 4096) + (32000 + 2048) * 4096LL + 2 * 4096);
+  Assumptions assumptions;
+  ASSERT_TRUE(model_of_run(run, assumptions));
+  EXPECT_THAT(assumptions.list(), Contains(HasSubstr("model=gpt3_175b: kind, by the sizes")));
+}
+
+TEST(ModelOfRun, AFamilyWithoutSizesIsTheNearestInParameters) {
+  EXPECT_EQ(built(named("gpt-13b")).block_count(), 40);  // that of GPT-3
+  EXPECT_EQ(built(named("vicuna-13b")).layers[1].hidden, 5120);
+  EXPECT_THAT(refusal(named("qwen2-57b-a14b")), HasSubstr("no model of that name or near"));
+  EXPECT_THAT(refusal(named("aurora-7b")), HasSubstr("or state its layers and hidden"));
+}
+
 TEST(ModelOfRun, NotesMayUntieTheHead) {
   MeasuredRun run = named("gpt-7b-gqa");
   run.layers = 32;

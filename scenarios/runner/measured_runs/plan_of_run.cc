@@ -2,26 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <numeric>
 
 #include "scenarios/runner/measured_runs/model_of_run.h"
 #include "scenarios/runner/measured_runs/run_wording.h"
 #include "scenarios/runner/measured_runs/schedule_of_run.h"
+#include "scenarios/runner/measured_runs/sharding_of_run.h"
 
 namespace soapbox::runner {
 namespace {
-
-// The whole number that follows `label` in the text, e.g. 128 of "shard group 128".
-std::optional<int64_t> number_after(std::string_view text, std::string_view label) {
-  const size_t at = text.find(label);
-  if (at == std::string_view::npos) return std::nullopt;
-  const char* begin = text.data() + at + label.size();
-  int64_t value = 0;
-  const auto [end, status] = std::from_chars(begin, text.data() + text.size(), value);
-  if (status != std::errc() || value <= 0) return std::nullopt;
-  return value;
-}
 
 // Generations from Ampere on have bf16 and fused attention was written for them.
 bool is_recent(std::string_view gpu) {
@@ -134,83 +123,58 @@ bool has_transformer_engine(const MeasuredRun& run) {
          contains(run.source, "functional_tests");
 }
 
-// DeepSpeed's ZeRO: stages without a word on whose. Its buckets for gathering and for reducing hold
-// 5e8 elements each by default, of two bytes.
-bool is_deepspeed(const MeasuredRun& run) {
-  const std::string text = lower_case(run.zero_stage);
-  return text == "zero1" || text == "zero2" || text == "zero3" || contains(text, "deepspeed");
-}
+// DeepSpeed's buckets for gathering and for reducing hold 5e8 elements each by default, of two
+// bytes.
 constexpr Bytes kDeepSpeedBuckets(int64_t{2} * 2 * 500'000'000);
 // It gathers tensor by tensor: weights and biases of four matrices and two norms.
 constexpr int32_t kDeepSpeedGathers = 12;
 
 // BigScience's Megatron copies the fp32 logits before its cross entropy works on them in place
-// (bigscience-workshop/Megatron-DeepSpeed, pull request 155).
-Bytes copied_logits(const MeasuredRun& run, const Transformer& model, const ParallelPlan& plan) {
-  if (!contains(run.source, "bigscience")) return Bytes();
+// (bigscience-workshop/Megatron-DeepSpeed, pull request 155). Where the loss is fused with the head
+// (Liger Kernel, Hsu et al. 2024), there are neither the 16-bit logits nor the fp32 ones.
+Bytes other_logits(const MeasuredRun& run, const Transformer& model, const ParallelPlan& plan) {
   constexpr int64_t kFp32Bytes = 4;
-  return Bytes(kFp32Bytes * plan.microbatch * model.seq_len * model.layers.back().vocab /
-               plan.strategies.front().tensor_parallel);
+  const LayerStrategy& strategy = plan.strategies.front();
+  const int64_t values = plan.microbatch * model.seq_len * model.layers.back().vocab /
+                         (int64_t{strategy.tensor_parallel} * strategy.context_parallel);
+  const std::string notes = lower_case(run.notes);
+  if (contains(notes, "fused cross entropy") || contains(notes, "fused linear cross entropy")) {
+    return Bytes(-(kFp32Bytes + size_bytes(plan.precision.parameters)) * values);
+  }
+  return contains(run.source, "bigscience") ? Bytes(kFp32Bytes * values) : Bytes();
 }
 
-// What Adam keeps, of the fp32 master weight and two fp32 moments: with moments of 8 bits (Dettmers
-// et al. 2022) 4 + 2 bytes of 12.
-double optimizer_share(const MeasuredRun& run) {
-  if (contains(run.notes, "no optimizer step")) return 0;
-  return contains(run.notes, "8-bit optimizer") ? 0.5 : 1;
+// Everything is in 16 bits: no fp32 master weight, and moments as the parameters.
+bool is_pure_16bit(const MeasuredRun& run) {
+  const std::string text = lower_case(run.precision);
+  const std::string notes = lower_case(run.notes);
+  return contains(text, "pure") || contains(text, "16-true") || contains(text, "moments") ||
+         contains(notes, "full bf16") || contains(notes, "pure bf16");
 }
 
-// Of a sharding group that nobody states: nodes enough that states take half of the memory at most.
-int64_t usual_shard_group(const MeasuredRun& run, const Transformer& model, int64_t ranks,
-                          int64_t gpus_per_node) {
-  constexpr double kStateBytes = 16;
-  constexpr double kUsualMemoryGb = 80;
-  const double half = run.gpu_mem_gb.value_or(kUsualMemoryGb) / 2 * 0x1p30;
-  const double states = kStateBytes * static_cast<double>(model.parameter_count());
-  int64_t group = std::gcd(ranks, gpus_per_node);
-  while (states / static_cast<double>(group) > half && ranks % (2 * group) == 0) group *= 2;
-  return group;
+// What Adam keeps on the device, of the fp32 master weight and two fp32 moments: with moments of 8
+// bits (Dettmers et al. 2022) 4 + 2 bytes of 12.
+double optimizer_share(const MeasuredRun& run, Assumptions& assumptions) {
+  const std::string notes = lower_case(run.notes);
+  if (contains(notes, "no optimizer step")) return 0;
+  if (contains(notes, "offload") && (contains(notes, "optimizer") || contains(notes, "adam"))) {
+    assumptions.add("optimizer", "host", "offloaded; what its update takes there is not simulated");
+    return 0;
+  }
+  if (is_pure_16bit(run)) return 4.0 / 12;
+  return contains(notes, "8-bit optimizer") ? 0.5 : 1;
 }
 
-// Stage and shard group as tables write them: "zero1 (...)", "fsdp FULL_SHARD (zero3)", "3".
-void set_sharding(const MeasuredRun& run, const Transformer& model, int64_t gpus_per_node,
-                  LayerStrategy& strategy, Assumptions& assumptions) {
-  const std::string text = lower_case(run.zero_stage);
-  const auto ranks = int64_t{strategy.data_parallel} * strategy.context_parallel;
-  if (text.empty() && contains(run.notes, "overlap-param-gather")) {
-    strategy.zero_stage = 1;
-    assumptions.add("zero_stage", 1, "not stated; there are parameters to gather");
-  } else if (text.empty()) {
-    assumptions.add("zero_stage", 0, "not stated");
-  } else if (contains(text, "zero3") || text == "3" || contains(text, "full_shard")) {
-    strategy.zero_stage = 3;
-  } else if (contains(text, "zero2") || text == "2" || contains(text, "shard_grad_op")) {
-    strategy.zero_stage = 2;
-  } else if (contains(text, "zero1") || text == "1" || contains(text, "distributed optimizer")) {
-    strategy.zero_stage = 1;
-  } else if (contains(text, "fsdp") || contains(text, "hsdp")) {
-    strategy.zero_stage = 3;
-    assumptions.add("zero_stage", 3, "fsdp shards fully unless stated");
-  } else if (!text.starts_with("none") && text != "0" && text != "zero0" && text != "ddp") {
-    assumptions.add("zero_stage", 0, str_cat("'", shown(run.zero_stage), "' is not understood"));
-  }
-  std::optional<int64_t> group = number_after(text, "shard group ");
-  if (!group && text.starts_with("fsdp ")) {
-    group = number_after(text, "fsdp ");
-    const std::optional<int64_t> within = number_after(text, " x ");
-    if (group && within) group = *group * *within;  // "fsdp 16 x 8 within"
-  }
-  if (!group && contains(text, "shard in node")) group = gpus_per_node;
-  if (!group && contains(text, "group size not stated")) {
-    group = usual_shard_group(run, model, ranks, gpus_per_node);
-    assumptions.add("shard_group", *group, "not stated, as few nodes as states leave half free on");
-  }
-  if (!group || *group >= ranks) return;
-  if (ranks % *group == 0) {
-    strategy.shard_group = static_cast<int32_t>(*group);
-  } else {
-    assumptions.add("shard_group", ranks, str_cat("of ", *group, ", which does not divide it"));
-  }
+// torchtitan's selective checkpointing of operators keeps what attention and every second product
+// give: about half of what a layer keeps and computes is done again.
+bool every_second_product(const MeasuredRun& run) {
+  const std::string text = lower_case(run.recompute);
+  const std::string notes = lower_case(run.notes);
+  const bool of_operators = contains(text, "per-op") || contains(text, "per op") ||
+                            contains(text, "sac") || contains(notes, "per-op sac") ||
+                            contains(notes, "per op sac") || contains(run.source, "torchtitan") ||
+                            contains(notes, "torchtitan");
+  return text.starts_with("selective") && of_operators;
 }
 
 // Gives what may be recomputed where the run does not say. Frameworks recompute nothing unless
@@ -219,6 +183,7 @@ void set_sharding(const MeasuredRun& run, const Transformer& model, int64_t gpus
 Recompute set_recompute(const MeasuredRun& run, bool fused_attention, LayerStrategy& strategy,
                         Assumptions& assumptions) {
   const std::string text = lower_case(run.recompute);
+  if (every_second_product(run)) return Recompute::kFull;
   // Some layers, or modules that hold most of what a layer keeps.
   if (contains(text, "some blocks")) return Recompute::kFull;
   if (text == "selective" && contains(run.notes, "recomputes") && contains(run.notes, "mlp")) {
@@ -235,7 +200,9 @@ Recompute set_recompute(const MeasuredRun& run, bool fused_attention, LayerStrat
     assumptions.add("recompute", "full", "the nearest to what is stated");
   } else if (text.empty()) {
     assumptions.add("recompute", "none", "not stated, as frameworks do unless told");
-  } else if (text != "none" && text != "no") {
+  } else if (contains(text, "full") || says_yes(text)) {
+    strategy.recompute = Recompute::kFull;
+  } else if (!says_no(text)) {
     assumptions.add("recompute", "none", str_cat("'", shown(run.recompute), "' is not understood"));
   }
   return Recompute::kNone;
@@ -247,14 +214,22 @@ Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
     DataType compute;
     DataType storage;
   };
+  // The first that is in the text: "bfloat16" comes before "float16".
   constexpr std::array kNames = {
       Name{"fp4", DataType::kFp4, DataType::kBf16},
-      Name{"mxfp8", DataType::kFp8, DataType::kBf16},
+      Name{"float4", DataType::kFp4, DataType::kBf16},
       Name{"fp8", DataType::kFp8, DataType::kBf16},
+      Name{"float8", DataType::kFp8, DataType::kBf16},
+      Name{"e4m3", DataType::kFp8, DataType::kBf16},
       Name{"bf16", DataType::kBf16, DataType::kBf16},
+      Name{"bfloat16", DataType::kBf16, DataType::kBf16},
       Name{"fp16", DataType::kFp16, DataType::kFp16},
+      Name{"float16", DataType::kFp16, DataType::kFp16},
+      Name{"half", DataType::kFp16, DataType::kFp16},
+      Name{"16-mixed", DataType::kFp16, DataType::kFp16},
       Name{"tf32", DataType::kTf32, DataType::kFp32},
       Name{"fp32", DataType::kFp32, DataType::kFp32},
+      Name{"float32", DataType::kFp32, DataType::kFp32},
   };
   const std::string text = lower_case(run.precision);
   const Name* found = nullptr;
@@ -262,8 +237,9 @@ Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
     if (found == nullptr && contains(text, name.text)) found = &name;
   }
   if (found == nullptr) {
-    const bool recent = is_recent(run.gpu);
-    found = &kNames[recent ? 3 : 4];
+    const std::string_view usual = is_recent(run.gpu) ? "bf16" : "fp16";
+    found = std::find_if(kNames.begin(), kNames.end(),
+                         [&](const Name& name) { return name.text == usual; });
     assumptions.add("precision", found->text,
                     text.empty() ? std::string("not stated, usual for the GPU")
                                  : str_cat("'", shown(run.precision), "' is not understood"));
@@ -273,7 +249,9 @@ Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
   const std::string zero = lower_case(run.zero_stage);
   const bool plain = contains(zero, "ddp") || contains(zero, "horovod");
   if (found->storage == DataType::kFp16 && plain) precision.gradients = DataType::kFp16;
-  if (contains(run.notes, "MP mode PURE")) precision.gradients = found->storage;
+  if (contains(run.notes, "MP mode PURE") || is_pure_16bit(run)) {
+    precision.gradients = found->storage;
+  }
   // NVIDIA's tuned recipes (NeMo, Megatron-Bridge) set grad_reduce_in_fp32 to false.
   if (contains(zero, "megatron")) precision.gradients = found->storage;
   return precision;
@@ -282,8 +260,12 @@ Precision precision_of(const MeasuredRun& run, Assumptions& assumptions) {
 bool fused_attention(const MeasuredRun& run, const LayerStrategy& strategy, DataType compute,
                      Assumptions& assumptions) {
   const std::string text = lower_case(run.flash_attention);
-  if (text.starts_with("yes") || text == "true" || text == "1") return true;
-  if (text == "no" || text == "false" || text == "0") return false;
+  if (says_yes(text)) return true;
+  if (says_no(text)) return false;
+  if (contains(lower_case(run.notes), "transformer engine")) {
+    assumptions.add("flash_attention", "yes", "Transformer Engine has it");
+    return true;
+  }
   // Ampere's frameworks began without it; long samples do not fit otherwise; context ranks and
   // Megatron's FSDP have no other. Megatron-LM's functional tests ask for unfused attention.
   constexpr int64_t kLongSample = 4096;
@@ -358,8 +340,8 @@ void set_overlap(const MeasuredRun& run, ParallelPlan& plan, Assumptions& assump
 bool sequence_parallel(const MeasuredRun& run, const Degrees& degrees, Assumptions& assumptions) {
   if (degrees.tensor == 1) return false;
   const std::string text = lower_case(run.sequence_parallel);
-  if (text == "yes" || text == "true" || text == "on" || text == "1") return true;
-  if (text == "no" || text == "false" || text == "off" || text == "0") return false;
+  if (says_yes(text)) return true;
+  if (says_no(text)) return false;
   const bool split = contains(run.zero_stage, "distributed optimizer");
   assumptions.add("sequence_parallel", split ? "yes" : "no", "not stated, usual for the framework");
   return split;
@@ -429,11 +411,13 @@ Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, in
   plan.precision = precision_of(run, assumptions);
   plan.flash_attention = fused_attention(run, strategy, plan.precision.compute, assumptions);
   result.recompute_up_to = set_recompute(run, plan.flash_attention, strategy, assumptions);
+  if (every_second_product(run)) result.recompute_least = 0.5;
   plan.autocast = contains(run.notes, "amp_");
   // Its recipes send tokens by DeepEP or HybridEP.
   plan.dispatch_once_per_node = contains(run.source, "Megatron-Bridge");
-  result.copied_logits = copied_logits(run, model, plan);
-  result.optimizer_share = optimizer_share(run);
+  result.other_logits = other_logits(run, model, plan);
+  result.optimizer_share = optimizer_share(run, assumptions);
+  result.no_update = contains(run.notes, "no optimizer step");
   result.attention = attention_library(run);
   result.transformer_engine = has_transformer_engine(run);
   set_dense_blocks(model, plan);

@@ -18,13 +18,15 @@ struct RunPlan {
   int64_t global_batch = 0;  // samples of one iteration
   int64_t devices = 0;       // that the plan uses
   // Where the run does not say what it recomputes: the plan has none of it, and so much may be
-  // assumed where that does not fit.
+  // assumed where that does not fit; of `recompute_least` of the layers in any case.
   Recompute recompute_up_to = Recompute::kNone;
+  double recompute_least = 0;
   // What the framework sets aside on each device for its collectives, and what the last stage
-  // holds besides.
+  // holds besides one fp32 copy of its logits; negative where it holds none.
   Bytes communication_buffers;
-  Bytes copied_logits;
+  Bytes other_logits;
   double optimizer_share = 1;  // of the bytes of Adam's states in fp32
+  bool no_update = false;      // the time is of forward and backward passes alone
   AttentionLibrary attention = AttentionLibrary::kVendor;
   // Layers are Transformer Engine's modules (Megatron Core and what stands on it).
   bool transformer_engine = false;

@@ -147,6 +147,16 @@ TEST(PlanOfRun, StatesOfTheOptimizerAreWhatTheRunHas) {
   EXPECT_EQ(answer(run).plan.optimizer_share, 0.5);
   run.notes = "forward+backward only, no optimizer step";
   EXPECT_EQ(answer(run).plan.optimizer_share, 0);
+  EXPECT_TRUE(answer(run).plan.no_update);
+  run.notes = "CPU AdamW offload";
+  EXPECT_EQ(answer(run).plan.optimizer_share, 0);
+  EXPECT_FALSE(answer(run).plan.no_update);
+  EXPECT_THAT(answer(run).assumptions, Contains(HasSubstr("optimizer=host")));
+  // Two moments of two bytes of a master weight and two moments of four.
+  run.notes = "full BF16";
+  EXPECT_EQ(answer(run).plan.optimizer_share, 4.0 / 12);
+  EXPECT_EQ(answer(run).plan.plan.precision.gradients, DataType::kFp16);
+  run.notes = "";
   // Parameters are gathered where the optimiser is sharded.
   run.zero_stage = "";
   EXPECT_EQ(answer(run).plan.plan.strategies.front().zero_stage, 0);
@@ -158,11 +168,15 @@ TEST(PlanOfRun, FrameworksDifferInLogitsAndDispatch) {
   MeasuredRun run = gpt(8);
   run.tp = 8;
   run.micro_batch = 2;
-  EXPECT_EQ(answer(run).plan.copied_logits, Bytes());
+  EXPECT_EQ(answer(run).plan.other_logits, Bytes());
   EXPECT_FALSE(answer(run).plan.plan.dispatch_once_per_node);
   run.source = "bigscience-workshop/bigscience experiments/tr3m-1B3.md L22";
   // 2 samples of 2048 tokens, an eighth of a vocabulary of 51,200, 4 bytes each.
-  EXPECT_EQ(answer(run).plan.copied_logits, Bytes(2 * 2048 * 6400 * 4));
+  EXPECT_EQ(answer(run).plan.other_logits, Bytes(2 * 2048 * 6400 * 4));
+  // Neither 16-bit nor fp32 logits.
+  run.source = "X";
+  run.notes = "Liger kernel (fused cross entropy)";
+  EXPECT_EQ(answer(run).plan.other_logits, Bytes(-2 * 2048 * 6400 * (2 + 4)));
   run.source = "NVIDIA-NeMo/Megatron-Bridge docs/performance-summary.md";
   EXPECT_TRUE(answer(run).plan.plan.dispatch_once_per_node);
 }
@@ -214,6 +228,53 @@ TEST(PlanOfRun, ShardingIsReadAsTablesWriteIt) {
   }
 }
 
+TEST(PlanOfRun, ShardingOfOneSpellingOrAnother) {
+  struct Case {
+    std::string_view text;
+    int32_t stage;
+  };
+  for (const Case& one :
+       {Case{"ZeRO-3", 3}, Case{"zero_stage=2", 2}, Case{"DeepSpeed stage 1", 1}, Case{"FSDP2", 3},
+        Case{"ZeRO 0", 0}, Case{"None", 0}, Case{"no", 0}, Case{"zero3 (deepspeed)", 3}}) {
+    MeasuredRun run = gpt(8);
+    run.tp = 1;
+    run.zero_stage = one.text;
+    EXPECT_EQ(answer(run).plan.plan.strategies.front().zero_stage, one.stage) << one.text;
+  }
+}
+
+// 18 bytes of each parameter, of which the 12 of the optimiser may be shared by 8 ranks.
+TEST(PlanOfRun, AShardingNobodyStatesIsTheLeastWhoseStatesFit) {
+  struct Case {
+    std::string_view model;
+    double gpu_gb;
+    int32_t stage;
+  };
+  for (const Case& one : {Case{"gpt3-1.3b", 40, 0}, Case{"llama2-7b", 80, 1},
+                          Case{"llama2-7b", 40, 3}, Case{"llama2-7b", 192, 0}}) {
+    MeasuredRun run = gpt(8);
+    run.model = one.model;
+    run.tp = 1;
+    run.gpu_mem_gb = one.gpu_gb;
+    run.zero_stage = "";
+    EXPECT_EQ(answer(run).plan.plan.strategies.front().zero_stage, one.stage)
+        << one.model << " on " << one.gpu_gb;
+  }
+}
+
+TEST(PlanOfRun, CheckpointsOfOperatorsAreAboutHalfOfAll) {
+  MeasuredRun run = gpt(8);
+  run.tp = 1;
+  run.recompute = "selective (per-op SAC)";
+  EXPECT_EQ(answer(run).plan.recompute_up_to, Recompute::kFull);
+  EXPECT_EQ(answer(run).plan.recompute_least, 0.5);
+  run.recompute = "selective";
+  EXPECT_EQ(answer(run).plan.recompute_least, 0);
+  EXPECT_EQ(answer(run).plan.plan.strategies.front().recompute, Recompute::kSelective);
+  run.source = "pytorch/torchtitan benchmarks";
+  EXPECT_EQ(answer(run).plan.recompute_least, 0.5);
+}
+
 TEST(PlanOfRun, PrecisionsAreTakenForTheNearest) {
   struct Case {
     std::string_view text;
@@ -221,7 +282,10 @@ TEST(PlanOfRun, PrecisionsAreTakenForTheNearest) {
     DataType parameters;
   };
   for (const Case& one : {Case{"bf16", DataType::kBf16, DataType::kBf16},
+                          Case{"bfloat16", DataType::kBf16, DataType::kBf16},
+                          Case{"Float16", DataType::kFp16, DataType::kFp16},
                           Case{"fp8-cs", DataType::kFp8, DataType::kBf16},
+                          Case{"float8 (rowwise)", DataType::kFp8, DataType::kBf16},
                           Case{"nvfp4", DataType::kFp4, DataType::kBf16},
                           Case{"tf32", DataType::kTf32, DataType::kFp32},
                           Case{"fp32", DataType::kFp32, DataType::kFp32},
@@ -253,6 +317,12 @@ TEST(PlanOfRun, TheZeroBubbleRunsCountEmbeddingAndHeadAsALayerEach) {
   EXPECT_EQ(got.plan.plan.schedule, PipelineSchedule::kZb2p);
   // 32 layers with embedding and head: 4 a stage.
   EXPECT_EQ(got.plan.plan.chunk_begin, (std::vector<int32_t>{0, 4, 8, 12, 16, 20, 24, 28}));
+  run.notes = "schedule zero-bubble";
+  EXPECT_EQ(answer(run).plan.plan.schedule, PipelineSchedule::kZb1p);
+  // 30 layers are not 16 chunks; with embedding and head they are.
+  run.notes = "schedule 1F1B-interleaved";
+  run.vpp = "interleaved";
+  EXPECT_EQ(answer(run).plan.plan.chunk_begin.size(), 16U);
   run.notes = "schedule 1F1B-I; each layer is one chunk";
   run.vpp = "4";
   EXPECT_EQ(answer(run).plan.plan.schedule, PipelineSchedule::kInterleaved);

@@ -19,4 +19,27 @@ inline std::string lower_case(std::string_view text) {
   return lower;
 }
 
+// Of a cell in lower case that says yes or no.
+inline bool says_yes(std::string_view text) {
+  return text.starts_with("yes") || text == "true" || text == "on" || text == "1";
+}
+inline bool says_no(std::string_view text) {
+  return text == "no" || text.starts_with("no ") || text.starts_with("none") || text == "false" ||
+         text == "off" || text == "0";
+}
+
+// "ZeRO-3", "zero stage 3" and "zero3" alike: no '-', '_', '=' or blank before a digit.
+inline std::string joined_numbers(std::string_view text) {
+  std::string joined;
+  for (const char c : lower_case(text)) {
+    if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
+      while (!joined.empty() && std::string_view("-_= ").find(joined.back()) != std::string::npos) {
+        joined.pop_back();
+      }
+    }
+    joined += c;
+  }
+  return joined;
+}
+
 }  // namespace soapbox::runner

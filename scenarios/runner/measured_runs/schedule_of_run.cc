@@ -24,8 +24,9 @@ constexpr std::array kSchedules = {
     ScheduleName{"zb2p", PipelineSchedule::kZb2p},
     ScheduleName{"zb-v", PipelineSchedule::kZbV},
     ScheduleName{"zbv", PipelineSchedule::kZbV},
-    ScheduleName{"zbb", PipelineSchedule::kZb2p, false},
-    ScheduleName{"zero-bubble", PipelineSchedule::kZb2p, false},
+    // Primus calls its ZB-1p so.
+    ScheduleName{"zbb", PipelineSchedule::kZb1p},
+    ScheduleName{"zero-bubble", PipelineSchedule::kZb1p},
     ScheduleName{"v-half", PipelineSchedule::kZbV, false},
     ScheduleName{"v-min", PipelineSchedule::kZbV, false},
     ScheduleName{"gpipe", PipelineSchedule::kGPipe},
@@ -44,12 +45,14 @@ const ScheduleName* stated_schedule(const MeasuredRun& run) {
 }
 
 // Chunks of a stage where the run has several and does not say how many: the fewest that cut its
-// blocks evenly.
+// blocks evenly, with embedding and head as a block each where that is what comes out even.
 int64_t fewest_even_chunks(int64_t blocks, int64_t stages) {
-  for (int64_t chunks = 2; chunks * stages <= blocks; ++chunks) {
-    if (blocks % (chunks * stages) == 0) return chunks;
+  for (const int64_t cut : {blocks, blocks + 2}) {
+    for (int64_t chunks = 2; chunks * stages <= cut; ++chunks) {
+      if (cut % (chunks * stages) == 0) return chunks;
+    }
   }
-  return 1;
+  return 2 * stages <= blocks ? 2 : 1;
 }
 
 Status choose_schedule(const MeasuredRun& run, const Transformer& model, ParallelPlan& plan,

@@ -131,6 +131,9 @@ Result<HardwareCatalogue> HardwareCatalogue::parse(std::string_view text, const 
     if (!device) return device.error();
     if (catalogue.find(device->name)) return csv.error(row, 0, "is given twice");
     catalogue.devices_.push_back(std::move(*device));
+    const Result<double> best = figure(csv, row, column_index("achieved_gemm_tflops"));
+    if (!best) return best.error();
+    catalogue.best_products_.emplace_back(*best * 1e12);
   }
   return catalogue;
 }
@@ -142,6 +145,13 @@ Result<Hardware> HardwareCatalogue::find(std::string_view id) const {
     known.push_back(device.name);
   }
   return bad_input(unknown_name("hardware", id, known));
+}
+
+FlopsPerSecond HardwareCatalogue::best_product(std::string_view id) const {
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    if (devices_[i].name == id) return best_products_[i];
+  }
+  return {};
 }
 
 }  // namespace soapbox::runner

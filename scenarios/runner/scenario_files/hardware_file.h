@@ -20,9 +20,12 @@ class HardwareCatalogue {
   // The device of this id; fails with the nearest one.
   Result<Hardware> find(std::string_view id) const;
   const std::vector<Hardware>& devices() const { return devices_; }  // in the order of the file
+  // What the best product of 16-bit matrices was measured to reach; zero where nobody measured.
+  FlopsPerSecond best_product(std::string_view id) const;
 
  private:
   std::vector<Hardware> devices_;
+  std::vector<FlopsPerSecond> best_products_;  // of each device
 };
 
 }  // namespace soapbox::runner

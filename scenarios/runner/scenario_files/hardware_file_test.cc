@@ -33,6 +33,13 @@ TEST(HardwareFile, ReadsTheShippedCatalogue) {
   EXPECT_EQ(h100.fp8_peak.rate(), 1978.9e12);
 }
 
+TEST(HardwareFile, KnowsTheBestProductsThatWereMeasured) {
+  const HardwareCatalogue catalogue = *HardwareCatalogue::parse(shipped_text(), "hardware.csv");
+  EXPECT_EQ(catalogue.best_product("MI300X").rate(), 668.4e12);
+  EXPECT_EQ(catalogue.best_product("V100-SXM2-32GB").rate(), 0.0);
+  EXPECT_EQ(catalogue.best_product("no such device").rate(), 0.0);
+}
+
 TEST(HardwareFile, UnknownDeviceNamesTheNearest) {
   const HardwareCatalogue catalogue = *HardwareCatalogue::parse(shipped_text(), "hardware.csv");
   EXPECT_THAT(catalogue.find("P100-SXM2-16G").error().message,
