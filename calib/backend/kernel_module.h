@@ -63,7 +63,7 @@ class PreparedKernel {
 
 // The device that a module's kernels run on, where that is not a core of this processor.
 struct DeviceDescription {
-  std::string name;  // as its driver gives it: "NVIDIA H200"
+  std::string name = {};  // as its driver gives it: "NVIDIA H200"
   int64_t sm_count = 0;
   double clock_mhz = 0;  // the most it may run at
   int64_t memory_bytes = 0;

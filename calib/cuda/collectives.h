@@ -32,6 +32,7 @@ class Collectives : public CollectiveGroup {
   Collectives& operator=(const Collectives&) = delete;
   ~Collectives() override;
   Result<double> run(CollectiveOp op, Bytes bytes, int64_t times) override;
+  std::span<const Rank> ranks() const { return ranks_; }
 
  private:
   void wait() const;

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "calib/backend/node_topology.h"
+#include "calib/cuda/collectives.h"
 #include "calib/cuda/convolution.h"
 #include "calib/cuda/device.h"
 #include "calib/cuda/operators.h"
@@ -37,6 +39,11 @@ class OnGpu : public testing::Test {
   }
   void SetUp() override {
     if (device_ == nullptr) GTEST_SKIP() << why_;
+  }
+  static int64_t gpus() {
+    int count = 0;
+    check(cudaGetDeviceCount(&count));
+    return count;
   }
   static std::vector<float> read(const Buffer& buffer, int64_t count) {
     std::vector<float> values(static_cast<size_t>(count));
@@ -282,6 +289,93 @@ TEST_F(OnGpu, BetweenTwoKernelsPassesMoreWhereTheHostLaunchesThem) {
   ASSERT_TRUE(dispatch) << dispatch.error().message;
   EXPECT_GT(dispatch->launched_s, dispatch->replayed_s);
   EXPECT_LT(dispatch->launched_s, 2e-5);
+}
+
+// Every collective ends, and an all_reduce adds up: of one rank its own numbers, of two the sums.
+TEST_F(OnGpu, CollectivesOfOneAndOfAllGpusAreRight) {
+  constexpr int64_t kElements = 5000;
+  const Bytes bytes(kElements * static_cast<int64_t>(sizeof(float)));
+  for (const int64_t ranks : {int64_t{1}, gpus()}) {
+    std::unique_ptr<Collectives> group;
+    try {
+      group = std::make_unique<Collectives>(ranks, bytes, *trace_);
+    } catch (const Failure& failure) {
+      GTEST_SKIP() << failure.what();
+    }
+    for (const CollectiveOp op :
+         {CollectiveOp::kReduceScatter, CollectiveOp::kAllGather, CollectiveOp::kBroadcast,
+          CollectiveOp::kAllToAll, CollectiveOp::kSendRecv, CollectiveOp::kAllReduce}) {
+      const Result<double> seconds = group->run(op, bytes, 3);
+      ASSERT_TRUE(seconds) << seconds.error().message;
+      EXPECT_GT(*seconds, 0);
+    }
+    std::vector<double> sums(kElements, 0);
+    std::vector<float> values(kElements);
+    const auto read_back = [&](const float* data) {
+      check(cudaMemcpy(values.data(), data, kElements * sizeof(float), cudaMemcpyDefault));
+    };
+    for (const Rank& rank : group->ranks()) {
+      read_back(rank.send);
+      for (size_t i = 0; i < values.size(); ++i) sums[i] += double{values[i]};
+    }
+    for (const Rank& rank : group->ranks()) {
+      read_back(rank.receive);
+      EXPECT_LT(distance(values, sums), 1e-5) << ranks;
+    }
+    EXPECT_FALSE(group->run(CollectiveOp::kAllReduce, bytes + bytes, 1));
+  }
+  EXPECT_THROW(Collectives(gpus() + 1, bytes, *trace_), Failure);
+}
+
+// One way its bytes arrive, by CUPTI's records of them; both ways take less than two one after the
+// other where links are duplex, and never much more.
+TEST_F(OnGpu, CopiesToAnotherGpuArrive) {
+  if (gpus() < 2) GTEST_SKIP() << "one GPU";
+  constexpr int64_t kFloats = 1 << 24;
+  const Bytes bytes(kFloats * static_cast<int64_t>(sizeof(float)));
+  Launches copy(*gpu_);
+  add_stream(copy, {StreamWork::Kind::kToPeer, bytes, 1, 1});
+  copy.run();
+  EXPECT_EQ(read(copy.buffers()[0], kFloats), read(copy.buffers()[1], kFloats));
+  TimedRuns there;
+  const Status timed = device_->time(copy, 5, there);
+  ASSERT_TRUE(timed) << timed.error().message;
+  EXPECT_EQ(there.cold_s.size(), 5U);
+  EXPECT_LT(bytes.as_double() / median(there.cold_s), 2e12);  // no link of these years is as fast
+  Launches both(*gpu_);
+  add_stream(both, {StreamWork::Kind::kBothWaysPeer, bytes, 1, 1});
+  TimedRuns both_ways;
+  ASSERT_TRUE(device_->time(both, 5, both_ways));
+  EXPECT_LT(median(both_ways.cold_s), 2.5 * median(there.cold_s));
+}
+
+TEST_F(OnGpu, AnotherGpuComputesTheSame) {
+  if (gpus() < 2) GTEST_SKIP() << "one GPU";
+  std::vector<std::vector<float>> results;
+  const Gpu other(1);
+  for (const Gpu* const gpu : std::vector<const Gpu*>{gpu_.get(), &other}) {
+    gpu->use();
+    Launches kernel(*gpu);
+    add_product(kernel, {.m = 64, .n = 64, .k = 64});
+    gpu->wait();
+    gpu_->use();  // a kernel finds its GPU by itself
+    kernel.run();
+    results.push_back(read(kernel.buffers()[2], 64 * 64));
+  }
+  gpu_->use();
+  EXPECT_LT(distance(results[0], {results[1].begin(), results[1].end()}), 1e-6);
+}
+
+TEST_F(OnGpu, TheSystemShowsHowEveryGpuIsJoined) {
+  const std::vector<std::string> addresses = device_->description().pci_addresses;
+  ASSERT_EQ(std::ssize(addresses), gpus());
+  const Result<NodeTopology> node = read_node_topology(
+      addresses, {"", [](const std::string&) { return std::vector<NvlinkEnd>(); }});
+  if (!node) GTEST_SKIP() << node.error().message;  // a sandbox without /sys
+  EXPECT_EQ(node->relations.size(), addresses.size());
+  for (const std::string& address : addresses) {
+    EXPECT_NE(node->nccl_xml.find(address), std::string::npos) << address;
+  }
 }
 
 TEST_F(OnGpu, MoreMemoryThanThereIsIsAnError) {

@@ -3,8 +3,9 @@
 //
 // A device is a thread pinned to a core; a GPU's thread launches a task's kernels and waits for
 // them. A transfer between cores is a copy by the sending core, one of its tasks
-// (Link::copied_by_sender), and over other links by the thread that made it ready. To a GPU or from
-// it bytes really go from memory to memory, by a thread of the link, beside what both compute.
+// (Link::copied_by_sender), and over other links by the thread that made it ready. To a GPU, from
+// it or from one to another bytes really go from memory to memory, by a thread of the link, beside
+// what both compute.
 // Kernels have buffers of their own: the time of a plan is real, its numbers are not those of a
 // training step. Each run begins with all of them out of the caches, as they were measured.
 #pragma once

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "calib/backend/cores.h"
 #include "sim/cost/cost.h"
@@ -19,10 +20,11 @@ namespace {
 
 using Kind = StreamWork::Kind;
 
-// Says that there is one; nothing here asks it.
+// Says that there is one, and which; nothing here asks it more.
 class NoDevice : public KernelDevice {
  public:
-  DeviceDescription description() const override { return {}; }
+  explicit NoDevice(int64_t number) : number_(number) {}
+  DeviceDescription description() const override { return {.number = number_}; }
   Status time(PreparedKernel&, size_t, TimedRuns&) override { return ok(); }
   Result<double> replay_seconds(PreparedKernel&) override { return 0.0; }
   Result<std::vector<double>> launch_seconds(std::span<PreparedKernel* const>) override {
@@ -33,12 +35,16 @@ class NoDevice : public KernelDevice {
   Result<std::unique_ptr<LoadedTasks>> load(std::vector<DeviceTask>, LaunchMode) override {
     return Error{ErrorCode::kUsage, "no device", {}};
   }
+
+ private:
+  int64_t number_;
 };
 
 // Kernels of another module, counted by kind; copies between memories are copies of as many bytes.
 class CountingModule : public KernelModule {
  public:
-  CountingModule(KernelModule& real, bool own_memory) : real_(real), own_memory_(own_memory) {}
+  CountingModule(KernelModule& real, bool own_memory, int64_t number = 0)
+      : real_(real), own_memory_(own_memory), device_(number) {}
   std::string library() const override { return real_.library(); }
   KernelDevice* device() override { return own_memory_ ? &device_ : nullptr; }
   void enter_thread() override { real_.enter_thread(); }
@@ -49,11 +55,14 @@ class CountingModule : public KernelModule {
   }
   Result<std::unique_ptr<PreparedKernel>> prepare(const StreamWork& work) override {
     bytes[work.kind] += work.bytes.count();
-    const bool moves = work.kind == Kind::kToDevice || work.kind == Kind::kFromDevice;
+    const bool moves = work.kind == Kind::kToDevice || work.kind == Kind::kFromDevice ||
+                       work.kind == Kind::kToPeer;
+    if (work.kind == Kind::kToPeer) peers.insert(work.peer);
     return real_.prepare(moves ? StreamWork{Kind::kCopy, work.bytes, 1} : work);
   }
   size_t pieces = 0;
   std::map<Kind, int64_t> bytes;
+  std::set<int64_t> peers;
 
  private:
   KernelModule& real_;
@@ -136,6 +145,21 @@ TEST_F(Mixed, CoresCopyAndAGpuIsCopiedToAndFrom) {
   EXPECT_EQ(gpu.bytes[Kind::kUpdate], core.bytes[Kind::kUpdate]);
   EXPECT_EQ(host.bytes[Kind::kUpdate], other_core.bytes[Kind::kUpdate]);
   EXPECT_GT(host.pieces, 5U);
+}
+
+TEST_F(Mixed, GpusCopyToEachOther) {
+  CountingModule first(*real_, true, 0);
+  CountingModule second(*real_, true, 1);
+  expect_a_real_run(first, second);
+  EXPECT_EQ(first.bytes[Kind::kToPeer], transferred(DeviceId(0)));
+  EXPECT_EQ(second.bytes[Kind::kToPeer], transferred(DeviceId(1)));
+  EXPECT_EQ(first.peers, std::set<int64_t>{1});
+  EXPECT_EQ(second.peers, std::set<int64_t>{0});
+  for (CountingModule* const module : {&first, &second}) {
+    for (const Kind kind : {Kind::kCopy, Kind::kToDevice, Kind::kFromDevice}) {
+      EXPECT_EQ(module->bytes[kind], 0);
+    }
+  }
 }
 
 TEST_F(Mixed, MoreDevicesThanCoresAreRefused) {

@@ -97,6 +97,11 @@ Result<std::unique_ptr<PreparedKernel>> prepare(const TaskPart& part, const Task
   KernelModule& other = *modules[label.to];
   const bool leaves = own.device() != nullptr;
   const bool arrives = other.device() != nullptr;
+  if (leaves && arrives && &own != &other) {
+    work.kind = StreamWork::Kind::kToPeer;
+    work.peer = other.device()->description().number;
+    return own.prepare(work);
+  }
   if (leaves == arrives) return own.prepare(work);
   work.kind = leaves ? StreamWork::Kind::kFromDevice : StreamWork::Kind::kToDevice;
   return (leaves ? own : other).prepare(work);

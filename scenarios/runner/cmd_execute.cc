@@ -298,7 +298,7 @@ CommandRow execute_command() {
       syntax.options.end(),
       {{"backend", "NAME",
         "paced: threads that wait as long as each task should take; cpu: real kernels on cores;\n"
-        "cuda: on one GPU, or one and cores"},
+        "cuda: on GPUs, and cores beside them"},
        {"recipe", "NAME", "the plan's rule (default data_parallel); see 'soapbox list recipes'"},
        {"plan", "FILE", "a plan as JSON, instead of a recipe"},
        {"random-plans", "N", "N random plans, instead of a recipe"},

@@ -84,7 +84,20 @@ bool is_gpu(const Cluster& cluster, DeviceId device) {
   return cluster.hardware_of(device).sm_count > 1;
 }
 
-// One GPU, or one and cores beside it.
+// The GPUs of a cluster are this machine's first ones, in order.
+Result<calib::DeviceModules> modules_of(const Cluster& cluster, calib::KernelModule& first_gpu) {
+  calib::DeviceModules modules;
+  int64_t gpus = 0;
+  for (const DeviceId device : cluster.devices().ids()) {
+    const Result<calib::KernelModule*> module =
+        is_gpu(cluster, device) ? first_gpu.of_gpu(gpus++) : open_module("cpu");
+    if (!module) return module.error();
+    modules.push_back(*module);
+  }
+  return modules;
+}
+
+// One GPU, or several devices, of which some may be cores.
 Result<PreparedRun> prepare_cuda(const LoadedProblem& loaded, const Plan& plan,
                                  const Run& predicted, const RealRunSpec& spec,
                                  const Interrupt& interrupt) {
@@ -92,15 +105,9 @@ Result<PreparedRun> prepare_cuda(const LoadedProblem& loaded, const Plan& plan,
   if (!gpu) return gpu.error();
   const Cluster& cluster = loaded.cluster();
   if (cluster.device_count() > 1) {
-    const Result<calib::KernelModule*> core = open_module("cpu");
-    if (!core) return core.error();
-    calib::DeviceModules modules;
-    for (const DeviceId device : cluster.devices().ids()) {
-      modules.push_back(is_gpu(cluster, device) ? *gpu : *core);
-    }
-    if (std::count(modules.begin(), modules.end(), *gpu) == 1) {
-      return prepare_mixed(loaded, plan, predicted, modules, spec, interrupt);
-    }
+    const Result<calib::DeviceModules> modules = modules_of(cluster, **gpu);
+    if (!modules) return modules.error();
+    return prepare_mixed(loaded, plan, predicted, *modules, spec, interrupt);
   }
   Result<std::unique_ptr<calib::GpuRun>> run = calib::GpuRun::prepare(
       loaded.model(), cluster, plan, predicted.lowered, predicted.timeline, **gpu, spec.launch);
@@ -300,7 +307,7 @@ Result<calib::LaunchMode> read_launch(const Arguments& arguments) {
 std::span<const BackendRow> backend_table() {
   static const std::array<BackendRow, 3> kBackends = {{
       {"cpu", "real kernels, a core for each device", as_simulated, prepare_cpu},
-      {"cuda", "real kernels on one GPU", with_launches, prepare_cuda},
+      {"cuda", "real kernels on GPUs, and on cores beside them", with_launches, prepare_cuda},
       {"paced", "threads that wait as long as each task should take", as_simulated, prepare_paced},
   }};
   return kBackends;
