@@ -157,6 +157,13 @@ std::string id_of(const std::string& name) {
   return id;
 }
 
+std::optional<std::string> known_id(const calib::DeviceDescription& gpu) {
+  const Result<ScenarioFolder> scenarios = find_scenarios();
+  if (!scenarios) return std::nullopt;
+  const auto catalogue = HardwareCatalogue::read(scenarios->hardware_catalogue());
+  return catalogue ? catalogue_id(*catalogue, gpu) : std::nullopt;
+}
+
 // How the GPUs are joined, where the system says it.
 void describe_node(const std::vector<std::string>& gpus, calib::SampleHeader& header,
                    const Console& console) {
@@ -196,7 +203,7 @@ Result<calib::SampleHeader> describe(const CalibrateOptions& options, calib::Ker
   if (calib::KernelDevice* const device = module.device()) {
     const calib::DeviceDescription description = device->description();
     header.processor.name = description.name;
-    header.processor.id = id_of(description.name);
+    header.processor.id = known_id(description).value_or(id_of(description.name));
     header.processor.cores = 1;
     header.processor.clock_mhz = description.clock_mhz;
     header.processor.memory_bytes = description.memory_bytes;
@@ -362,7 +369,8 @@ CommandRow calibrate_command() {
                {"models", "LIST", "also the pieces of these models: lenet,my.toml"},
                {"batch", "N", "of those models, instead of their own for all cores"},
                {"hardware", "NAME",
-                "what the device is called; of scenarios/hardware: the fit is relative to its row"},
+                "what the device is called; of scenarios/hardware: the fit is relative to its row\n"
+                "(default: what that has it as, else its own name)"},
                {"launch", "HOW",
                 "cuda: costs of kernels that are replayed as a graph (default), or launched one by "
                 "one: stream"},

@@ -1,7 +1,11 @@
 #include "scenarios/runner/measured_node.h"
 
+#include <algorithm>
+#include <cctype>
+#include <cmath>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "calib/fits/collective_fit.h"
@@ -66,7 +70,42 @@ Result<CollectiveProfile> network_of(const ScenarioFolder& scenarios, const std:
   return read_collective_profile(*path);
 }
 
+// In capitals; of "NVIDIA A100-SXM4-40GB" NVIDIA, A100, SXM4 and 40GB.
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words(1);
+  for (const char c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+      words.back() += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    } else if (!words.back().empty()) {
+      words.emplace_back();
+    }
+  }
+  return words;
+}
+
+bool has(const std::vector<std::string>& words, std::string_view word) {
+  return std::ranges::find(words, word) != words.end();
+}
+
 }  // namespace
+
+std::optional<std::string> catalogue_id(const HardwareCatalogue& catalogue,
+                                        const calib::DeviceDescription& gpu) {
+  constexpr double kMemoryTolerance = 0.125;  // some is the driver's; GB or GiB
+  const std::vector<std::string> name = words_of(gpu.name);
+  std::optional<std::string> found;
+  for (const Hardware& row : catalogue.devices()) {
+    const std::vector<std::string> id = words_of(row.name);
+    const double memory = static_cast<double>(gpu.memory_bytes) / row.memory.as_double();
+    const bool agrees = has(name, id.front()) && row.sm_count == gpu.sm_count &&
+                        std::fabs(memory - 1) < kMemoryTolerance &&
+                        has(name, "PCIE") == has(id, "PCIE") && has(name, "NVL") == has(id, "NVL");
+    if (!agrees) continue;
+    if (found) return std::nullopt;
+    found = row.name;
+  }
+  return found;
+}
 
 Result<std::vector<calib::NamedText>> measured_node_texts(const ScenarioFolder& scenarios,
                                                           const calib::SampleFile& file) {

@@ -100,6 +100,25 @@ TEST(MeasuredNode, CollectivesTakeWhatTheyTook) {
   }
 }
 
+// Names, multiprocessors and bytes as drivers give them.
+TEST(MeasuredNode, AGpuIsFoundInTheCatalogueByWhatItsDriverSays) {
+  const auto catalogue = *HardwareCatalogue::read(test_scenarios().hardware_catalogue());
+  const auto id_of = [&](const std::string& name, int64_t sm_count, double gigabytes) {
+    return catalogue_id(catalogue, {.name = name,
+                                    .sm_count = sm_count,
+                                    .memory_bytes = static_cast<int64_t>(gigabytes * 1e9)})
+        .value_or("none");
+  };
+  EXPECT_EQ(id_of("NVIDIA H200", 132, 150.1), "H200-SXM-141GB");
+  EXPECT_EQ(id_of("NVIDIA H200 NVL", 132, 150.1), "none");
+  EXPECT_EQ(id_of("NVIDIA H100 80GB HBM3", 132, 85), "H100-SXM5-80GB");
+  EXPECT_EQ(id_of("NVIDIA H100 PCIe", 114, 85), "H100-PCIe-80GB");
+  EXPECT_EQ(id_of("NVIDIA A100-SXM4-40GB", 108, 42.3), "A100-SXM4-40GB");
+  EXPECT_EQ(id_of("NVIDIA A100 80GB PCIe", 108, 85), "A100-PCIe-80GB");
+  EXPECT_EQ(id_of("Tesla V100-PCIE-16GB", 80, 16.9), "V100-PCIe-16GB");
+  EXPECT_EQ(id_of("NVIDIA H100 80GB HBM3 MIG 1g.10gb", 16, 10), "none");
+}
+
 TEST(MeasuredNode, AnUnknownGpuAndANodeThatIsNoneAreErrors) {
   const auto unknown = measured_node_texts(test_scenarios(), measured("H100-SXM6"));
   ASSERT_FALSE(unknown);
