@@ -31,8 +31,8 @@ using DeviceModules = IdVector<DeviceId, KernelModule*>;
 
 // Makes all kernels, each with buffers of its own, by the module of the task's device. A transfer
 // between a device with a memory of its own and one without is a copy to it or from it, by its
-// module; between two GPUs one from memory to memory, by the sender's; any other is the sender's. Fails as make_task_parts() does, and where a module lacks a
-// kernel or memory.
+// module; between two GPUs one from memory to memory, by the sender's; any other is the sender's.
+// Fails as make_task_parts() does, and where a module lacks a kernel or memory.
 Result<IdVector<TaskId, TaskKernels>> make_task_kernels(const Model& model, const Plan& plan,
                                                         const Lowered& lowered,
                                                         const DeviceModules& modules);
