@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 
 #include "scenarios/runner/fingerprint.h"
@@ -57,6 +58,18 @@ LoadedProblem::LoadedProblem(LoadedModel model, Cluster cluster, Costs costs,
       fingerprint_(runner::fingerprint(problem_)),
       notes_(std::move(model.notes)) {}
 
+namespace {
+
+// A folder that says nothing of it, as a calibration's, reserves nothing.
+Result<Bytes> reserved_of(const ScenarioFolder& scenarios, const Cluster& cluster) {
+  if (!std::filesystem::exists(scenarios.run_factors())) return Bytes(0);
+  const Result<RunFactorTable> factors = RunFactorTable::read(scenarios.run_factors());
+  if (!factors) return factors.error();
+  return factors->of(cluster.hardware()[HardwareId(0)].name).reserved;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<const LoadedProblem>> LoadedProblem::load(const ScenarioFolder& scenarios,
                                                                  const ProblemSpec& spec) {
   // The cheap refusals first: a misspelt model should not wait for a large cluster's routes.
@@ -73,10 +86,10 @@ Result<std::unique_ptr<const LoadedProblem>> LoadedProblem::load(const ScenarioF
   if (!profiles) return profiles.error();
   Result<Costs> costs = Costs::make(model->model, *cluster, *profiles);
   if (!costs) return costs.error();
-  const Result<RunFactorTable> factors = RunFactorTable::read(scenarios.run_factors());
-  if (!factors) return factors.error();
+  const Result<Bytes> reserved = reserved_of(scenarios, *cluster);
+  if (!reserved) return reserved.error();
   SimulationOptions options = spec.simulation;
-  options.reserved = factors->of(cluster->hardware()[HardwareId(0)].name).reserved;
+  options.reserved = *reserved;
   return std::unique_ptr<const LoadedProblem>(
       new LoadedProblem(*std::move(model), *std::move(cluster), *std::move(costs), options));
 }
