@@ -79,11 +79,12 @@ struct TimedRuns {
   std::vector<double> hot_s;
 };
 
-// What a device spends between two kernels: replayed as a graph, and launched by a host that is
-// ahead of it.
+// What passes between two kernels: replayed as a graph, launched by a host that is ahead of the
+// device, and launched by one that waits for each.
 struct DispatchTimes {
   double replayed_s = 0;
   double launched_s = 0;
+  double waited_s = 0;
 };
 
 // Tasks that ran one after the other on a device, in nanoseconds since the first began.
@@ -102,8 +103,9 @@ class LoadedTasks {
   virtual Result<DeviceRun> run() = 0;
 };
 
-// How a device is given its kernels: as one graph that it replays, or each launched by the host.
-enum class LaunchMode : uint8_t { kGraph, kStream };
+// How a device is given its kernels: as one graph that it replays, each launched by the host, or
+// each launched and waited for, as where it is one of several devices (calib/runs/mixed_run.h).
+enum class LaunchMode : uint8_t { kGraph, kStream, kWait };
 
 // A device that keeps time by itself, and takes work without waiting for it. All functions fail
 // with the driver's or the tracing library's own words.
@@ -122,7 +124,7 @@ class KernelDevice {
   virtual Result<std::vector<double>> launch_seconds(std::span<PreparedKernel* const> kernels) = 0;
   virtual Result<DispatchTimes> dispatch_times() = 0;
   virtual double clock_mhz() const = 0;  // now; 0 where the driver does not say
-  // The kernels are borrowed.
+  // The kernels are borrowed. REQUIRES: not kWait.
   virtual Result<std::unique_ptr<LoadedTasks>> load(std::vector<DeviceTask> tasks,
                                                     LaunchMode mode) = 0;
 };
@@ -162,7 +164,7 @@ class KernelModule {
 };
 
 // Raised with every change of this file: a module of another build is refused.
-inline constexpr int kKernelModuleAbi = 5;
+inline constexpr int kKernelModuleAbi = 6;
 
 // The one function that a module exports; null where `abi` is not its own, or where its device is
 // not there, which it writes into `why`.

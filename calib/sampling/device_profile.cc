@@ -52,11 +52,15 @@ class Price {
     const double cold = median(measured.cold_s);
     if (header_.sm_count == 0) return cold;
     if (mode_ == LaunchMode::kStream) return cold + header_.launched_dispatch_s;
+    if (mode_ == LaunchMode::kWait) return cold + waited_dispatch_s();
     if (measured.replay_s == 0) return cold + header_.dispatch_s;
     return std::max(cold / 2, cold + measured.replay_s - median(measured.hot_s));
   }
 
  private:
+  double waited_dispatch_s() const {  // older samples lack it: no less than without waiting
+    return std::max(header_.waited_dispatch_s, header_.launched_dispatch_s);
+  }
   const SampleHeader& header_;
   LaunchMode mode_;
 };

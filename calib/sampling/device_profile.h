@@ -45,7 +45,7 @@ struct DeviceProfile {
 
 // How a GPU's kernels are launched decides what each costs. In a graph: cold, plus what replaying
 // adds to or saves of a hot run. In a stream: cold, plus what passes between two launched kernels;
-// not less than the host spends on launching it. A core's are cold medians.
+// where the host waits for each, between two of these. A core's are cold medians.
 //
 // Of a GPU that stands in the hardware catalogue, `known` has the datasheet's figures, which the
 // fit is then relative to, and hardware.csv is not made. Fails where the samples lack a family that

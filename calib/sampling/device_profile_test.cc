@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <string>
 #include <tuple>
 
 #include "calib/sampling/device_tables.h"
@@ -67,6 +68,35 @@ TEST(DeviceProfile, ShippedFilesOfAGpuFollowFromItsSamples) {
     ++compared;
   }
   EXPECT_EQ(compared, 9U);  // profile, fit, measured, launches, four tables of kernels, links
+}
+
+// The time of every measured piece, in microseconds.
+std::vector<double> measured_us(const SampleFile& file, LaunchMode mode) {
+  const Result<DeviceProfile> profile = make_device_profile(file, nullptr, mode);
+  EXPECT_TRUE(profile) << profile.error().message;
+  std::vector<double> times;
+  for (const NamedText& text : profile->files) {
+    if (!text.path.starts_with("profiles/measured/")) continue;
+    std::istringstream lines(text.text);
+    std::string line;
+    std::getline(lines, line);  // the header
+    while (std::getline(lines, line)) times.push_back(std::stod(line.substr(line.rfind(',') + 1)));
+  }
+  return times;
+}
+
+TEST(DeviceProfile, WhereTheHostWaitsForEveryKernelEachCostsThatMuchMore) {
+  SampleFile file = shipped("H200-SXM-141GB");
+  file.header.launched_dispatch_s = 1e-6;
+  const std::vector<double> launched = measured_us(file, LaunchMode::kStream);
+  EXPECT_EQ(measured_us(file, LaunchMode::kWait), launched);  // samples that do not say
+  file.header.waited_dispatch_s = 11e-6;
+  const std::vector<double> waited = measured_us(file, LaunchMode::kWait);
+  ASSERT_EQ(waited.size(), launched.size());
+  EXPECT_GT(waited.size(), 1000U);
+  for (size_t i = 0; i < waited.size(); ++i) {
+    EXPECT_NEAR(waited[i] - launched[i], 10, 1e-5 * waited[i]);  // six digits
+  }
 }
 
 // What the host spends on launching stands in a table of its own, whatever a piece costs the

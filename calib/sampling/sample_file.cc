@@ -175,6 +175,7 @@ SampleHeader read_header(const Json& json) {
   header.dispatch_s = json.at("dispatch_ns").get<double>() * 1e-9;
   header.sm_count = json.value("sm_count", int64_t{0});
   header.launched_dispatch_s = json.value("launched_dispatch_ns", 0.0) * 1e-9;
+  header.waited_dispatch_s = json.value("waited_dispatch_ns", 0.0) * 1e-9;
   header.topology = json.value("topology", "");
   header.relations = json.value("relations", std::vector<std::string>());
   require(header.processor.cores > 0 && header.processor.memory_bytes > 0, "no processor");
@@ -201,6 +202,9 @@ std::string to_line(const SampleHeader& header) {
   if (header.sm_count > 0) {
     json["sm_count"] = header.sm_count;
     json["launched_dispatch_ns"] = std::llround(header.launched_dispatch_s * 1e9);
+    if (header.waited_dispatch_s > 0) {
+      json["waited_dispatch_ns"] = std::llround(header.waited_dispatch_s * 1e9);
+    }
   }
   if (!header.topology.empty()) json["topology"] = header.topology;
   if (!header.relations.empty()) json["relations"] = header.relations;

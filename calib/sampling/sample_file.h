@@ -26,6 +26,7 @@ struct SampleHeader {
   // Of a GPU, which `processor` then describes; 0 for cores.
   int64_t sm_count = 0;
   double launched_dispatch_s = 0;  // the same where the host launches; dispatch_s: replayed
+  double waited_dispatch_s = 0;    // and waits for each; 0: not measured
   // Of its node, where that is known (calib/backend/node_topology.h).
   std::string topology;                // as NCCL writes it
   std::vector<std::string> relations;  // of the first GPU to each: "X", "NV18", "PIX"

@@ -213,6 +213,7 @@ Result<calib::SampleHeader> describe(const CalibrateOptions& options, calib::Ker
     if (!dispatch) return dispatch.error();
     header.dispatch_s = dispatch->replayed_s;
     header.launched_dispatch_s = dispatch->launched_s;
+    header.waited_dispatch_s = dispatch->waited_s;
     describe_node(description.pci_addresses, header, console);
   } else {
     header.dispatch_s = calib::dispatch_seconds();
@@ -372,8 +373,9 @@ CommandRow calibrate_command() {
                 "what the device is called; of scenarios/hardware: the fit is relative to its row\n"
                 "(default: what that has it as, else its own name)"},
                {"launch", "HOW",
-                "cuda: costs of kernels that are replayed as a graph (default), or launched one by "
-                "one: stream"},
+                "cuda: costs of kernels that are replayed as a graph (default), launched one by "
+                "one: "
+                "stream,\nor launched and waited for: wait"},
                {"quick", "", "about a third of the points, fewer samples of each"},
                {"realtime", "",
                 "cpu: ask for real-time priority, so that other programs do not disturb"},

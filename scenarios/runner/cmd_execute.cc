@@ -308,7 +308,10 @@ CommandRow execute_command() {
        {"time-scale", "X", "paced: real seconds per simulated one (default: 1 s an iteration)"},
        {"links", "HOW", "paced: timed (default), or tcp: bytes go through loopback connections"},
        {"realtime", "", "cpu: ask for real-time priority, so that other programs do not disturb"},
-       {"launch", "HOW", "cuda: graph (default): replayed by the device, or stream: by the host"},
+       {"launch", "HOW",
+        "cuda: graph (default): replayed by the device, stream: by the host, or wait: by the "
+        "host,\n"
+        "which waits for each kernel, as it does wherever there are several devices"},
        {"ring", "N", "paced: instead of a plan, a ring all-reduce of N ranks over TCP"},
        {"rate", "RATE", "of the ring's links (default 20 MB/s)"},
        {"db", "FILE", "predictions and runs go there (default execute.db); made if absent"},

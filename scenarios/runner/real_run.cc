@@ -20,7 +20,8 @@ namespace {
 // Long beside wake-ups of threads, short enough for nine repeats of twenty plans.
 constexpr double kPacedIterationSeconds = 1;
 
-constexpr std::array<std::string_view, 2> kLaunchNames = {"graph", "stream"};  // by LaunchMode
+constexpr std::array<std::string_view, 3> kLaunchNames = {"graph", "stream",
+                                                          "wait"};  // by LaunchMode
 
 Result<PreparedRun> prepare_paced(const LoadedProblem& loaded, const Plan&, const Run& predicted,
                                   const RealRunSpec& spec, const Interrupt& interrupt) {
@@ -104,7 +105,7 @@ Result<PreparedRun> prepare_cuda(const LoadedProblem& loaded, const Plan& plan,
   const Result<calib::KernelModule*> gpu = open_module("cuda");
   if (!gpu) return gpu.error();
   const Cluster& cluster = loaded.cluster();
-  if (cluster.device_count() > 1) {
+  if (cluster.device_count() > 1 || spec.launch == calib::LaunchMode::kWait) {
     const Result<calib::DeviceModules> modules = modules_of(cluster, **gpu);
     if (!modules) return modules.error();
     return prepare_mixed(loaded, plan, predicted, *modules, spec, interrupt);
@@ -129,7 +130,7 @@ Status as_simulated(const LoadedProblem&, const Plan&, const RealRunSpec&, Run&,
 Status with_launches(const LoadedProblem& loaded, const Plan& plan, const RealRunSpec& spec,
                      Run& predicted, results::RunKey& key) {
   const bool one_device = loaded.cluster().device_count() == 1;
-  if (spec.launch == calib::LaunchMode::kGraph || !one_device) return ok();
+  if (spec.launch != calib::LaunchMode::kStream || !one_device) return ok();
   const Result<ScenarioFolder> scenarios = find_scenarios();
   if (!scenarios) return scenarios.error();
   const std::string& hardware = loaded.cluster().hardware_of(DeviceId(0)).name;

@@ -31,7 +31,7 @@ struct RealRunSpec {
   calib::LaunchMode launch = calib::LaunchMode::kGraph;  // cuda
 };
 
-// --launch graph|stream.
+// --launch graph|stream|wait.
 Result<calib::LaunchMode> read_launch(const Arguments& arguments);
 
 // A plan made ready; each call runs it once.
