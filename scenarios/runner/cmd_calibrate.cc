@@ -57,16 +57,25 @@ std::vector<std::string> split_list(const std::string& text) {
   return parts;
 }
 
+// "NVIDIA H200" as the name of files: "NVIDIA-H200".
+std::string id_of(const std::string& name) {
+  std::string id;
+  for (const char c : name) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_';
+    id += plain ? c : '-';
+  }
+  return id;
+}
+
 Result<CalibrateOptions> read_options(const Arguments& arguments) {
   CalibrateOptions options;
-  options.backend = arguments.text_or("backend", "cpu");
-  const std::vector<std::string> known = {"cpu", "cuda"};
-  if (options.backend != "cpu" && options.backend != "cuda") {
-    return usage_error(unknown_name("--backend", options.backend, known));
-  }
+  constexpr std::array<std::string_view, 2> kBackends = {"cpu", "cuda"};
+  const Result<std::string> backend = arguments.word("backend", kBackends[0], kBackends);
+  if (!backend) return backend.error();
+  options.backend = *backend;
   options.from = arguments.text("from");
   for (const char* const option :
-       {"quick", "models", "batch", "seed", "time-limit", "backend", "realtime"}) {
+       {"quick", "models", "batch", "seed", "time-limit", "backend", "hardware", "realtime"}) {
     if (options.from && arguments.has(option)) {
       return usage_error(str_cat("calibrate: --", option, " does not apply to --from"));
     }
@@ -74,12 +83,20 @@ Result<CalibrateOptions> read_options(const Arguments& arguments) {
   options.out = arguments.text_or("out", "calibration");
   if (const auto models = arguments.text("models")) options.models = split_list(*models);
   options.hardware = arguments.text("hardware");
+  if (options.hardware && id_of(*options.hardware) != *options.hardware) {
+    return usage_error(str_cat("calibrate: --hardware '", shown(*options.hardware),
+                               "' names files: letters, digits, '-', '.' and '_' only"));
+  }
   const Result<calib::LaunchMode> launch = read_launch(arguments);
   if (!launch) return launch.error();
   options.launch = *launch;
+  if (arguments.has("launch") && !options.from && options.backend != "cuda") {
+    return usage_error("calibrate: --launch is for --backend cuda");
+  }
   const auto batch = arguments.whole_number("batch", 1, kMostSamples);
   if (!batch) return batch.error();
   options.batch = *batch;
+  if (*batch && !arguments.has("models")) return usage_error("calibrate: --batch needs --models");
   const auto seed = arguments.whole_number("seed", 0, std::numeric_limits<int64_t>::max());
   if (!seed) return seed.error();
   const auto limit = arguments.whole_number("time-limit", 1, kMostSeconds);
@@ -145,16 +162,6 @@ Result<std::vector<calib::ProbePoint>> choose_points(const CalibrateOptions& opt
     points.push_back(std::move(point));
   }
   return points;
-}
-
-// "NVIDIA H200" as the name of files: "NVIDIA-H200".
-std::string id_of(const std::string& name) {
-  std::string id;
-  for (const char c : name) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_';
-    id += plain ? c : '-';
-  }
-  return id;
 }
 
 std::optional<std::string> known_id(const calib::DeviceDescription& gpu) {
@@ -257,6 +264,10 @@ Status measure(const CalibrateOptions& options, const std::string& samples,
     outcome = calib::run_session(**module, *std::move(points), *header, session);
   }).join();
   progress.clear();
+  if (outcome && outcome->measured == 0) {
+    return Error{
+        ErrorCode::kUnavailable, "calibrate: nothing was measured within --time-limit", {}};
+  }
   if (!outcome) {
     Error error = outcome.error();
     if (error.code == ErrorCode::kInterrupted) {

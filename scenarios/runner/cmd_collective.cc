@@ -17,36 +17,17 @@ namespace {
 
 constexpr int64_t kMostChunks = 65536;
 
-// The value of an option that takes one of two words.
-template <class T>
-struct Word {
-  std::string_view text;
-  T value;
-};
-
-template <class T>
-Result<T> read_word(const Arguments& arguments, std::string_view option,
-                    const std::array<Word<T>, 2>& words) {
-  const std::string text = arguments.text_or(option, words[0].text);
-  std::vector<std::string> known;
-  for (const Word<T>& word : words) {
-    if (word.text == text) return word.value;
-    known.emplace_back(word.text);
-  }
-  return usage_error(unknown_name(str_cat("--", option), text, known));
-}
-
 Result<CollectiveSpec> read_spec(const Arguments& arguments) {
   CollectiveSpec spec;
   const Result<std::string> op_name = arguments.required("op");
   if (!op_name) return op_name.error();
-  const Result<CollectiveOp> op = find_collective(*op_name);
-  if (!op) return usage_error(op.error().message);
+  const Result<CollectiveOp> op = arguments.parsed("op", "", find_collective);
+  if (!op) return op.error();
   spec.op = *op;
   const Result<std::string> size = arguments.required("bytes");
   if (!size) return size.error();
   const Result<Bytes> bytes = parse_bytes(*size);
-  if (!bytes) return usage_error(str_cat("--bytes: ", bytes.error().message));
+  if (!bytes) return arguments.refused("bytes", bytes.error());
   if (*bytes < Bytes() || *bytes > kMostCollectiveBytes) {
     return usage_error(str_cat("--bytes: '", *size, "' is out of range; allowed: 0 to 2^48 B"));
   }
@@ -54,19 +35,16 @@ Result<CollectiveSpec> read_spec(const Arguments& arguments) {
   spec.algorithm = arguments.text_or("algorithm", "auto");
   if (spec.algorithm != "auto") {
     const Result<const AlgorithmRow*> row = find_algorithm(spec.op, spec.algorithm);
-    if (!row) return usage_error(row.error().message);
+    if (!row) return arguments.refused("algorithm", row.error());
   }
   const Result<std::optional<int64_t>> chunks = arguments.whole_number("chunks", 1, kMostChunks);
   if (!chunks) return chunks.error();
   spec.chunks = static_cast<uint32_t>(chunks->value_or(1));
-  using Networks = std::array<Word<CollectiveNetwork>, 2>;
-  const auto network = read_word(
-      arguments, "network",
-      Networks{{{"steps", CollectiveNetwork::kSteps}, {"fair", CollectiveNetwork::kFair}}});
+  constexpr std::array<std::string_view, 2> kNetworks = {"steps", "fair"};
+  const Result<std::string> network = arguments.word("network", kNetworks[0], kNetworks);
   if (!network) return network.error();
-  spec.network = *network;
-  using Switch = std::array<Word<bool>, 2>;
-  const auto fold = read_word(arguments, "fold", Switch{{{"on", true}, {"off", false}}});
+  spec.network = *network == "fair" ? CollectiveNetwork::kFair : CollectiveNetwork::kSteps;
+  const Result<bool> fold = arguments.on_or_off("fold", true);
   if (!fold) return fold.error();
   spec.fold = *fold;
   return spec;

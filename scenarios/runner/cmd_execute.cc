@@ -24,6 +24,8 @@ namespace {
 
 constexpr int64_t kMostRepeats = 1000;
 constexpr int64_t kMostPlans = 10'000;
+constexpr double kLeastPositive = 1e-9;
+constexpr double kMostPositive = 1e12;
 
 struct ExecuteOptions {
   const BackendRow* backend = nullptr;
@@ -32,25 +34,10 @@ struct ExecuteOptions {
   std::optional<double> max_error;  // as a fraction
 };
 
-// A positive number, or nothing where the option was not given.
-Result<std::optional<double>> positive_number(const Arguments& arguments, std::string_view option) {
-  const std::optional<std::string> text = arguments.text(option);
-  if (!text) return std::optional<double>();
-  double value = 0;
-  const auto end = std::from_chars(text->data(), text->data() + text->size(), value);
-  const bool is_number = end.ec == std::errc() && end.ptr == text->data() + text->size();
-  if (!is_number || !(value > 0) || !(value < 1e12)) {
-    return usage_error(
-        str_cat("--", option, ": '", shown(*text), "' is not a positive number below 1e12"));
-  }
-  return std::optional<double>(value);
-}
-
 Result<ExecuteOptions> read_options(const Arguments& arguments) {
   ExecuteOptions options;
-  const Result<std::string> name = arguments.required("backend");
-  if (!name) return name.error();
-  const Result<const BackendRow*> backend = find_backend(*name);
+  if (const Result<std::string> name = arguments.required("backend"); !name) return name.error();
+  const Result<const BackendRow*> backend = arguments.parsed("backend", "", find_backend);
   if (!backend) return backend.error();
   options.backend = *backend;
   const Result<results::Format> format = read_format(arguments);
@@ -59,18 +46,16 @@ Result<ExecuteOptions> read_options(const Arguments& arguments) {
   const auto repeats = arguments.whole_number("repeat", 1, kMostRepeats);
   if (!repeats) return repeats.error();
   options.run.repeats = repeats->value_or(9);
-  const Result<std::optional<double>> scale = positive_number(arguments, "time-scale");
+  const auto scale = arguments.number("time-scale", kLeastPositive, kMostPositive);
   if (!scale) return scale.error();
   options.run.time_scale = *scale;
-  const Result<std::optional<double>> max_error = positive_number(arguments, "max-error");
+  const auto max_error = arguments.number("max-error", kLeastPositive, kMostPositive);
   if (!max_error) return max_error.error();
   if (*max_error) options.max_error = **max_error / 100;
-  const std::string links = arguments.text_or("links", "timed");
-  const std::vector<std::string> known = {"tcp", "timed"};
-  if (std::find(known.begin(), known.end(), links) == known.end()) {
-    return usage_error(unknown_name("--links", links, known));
-  }
-  options.run.tcp_links = links == "tcp";
+  constexpr std::array<std::string_view, 2> kLinks = {"timed", "tcp"};
+  const Result<std::string> links = arguments.word("links", kLinks[0], kLinks);
+  if (!links) return links.error();
+  options.run.tcp_links = *links == "tcp";
   options.run.realtime = arguments.has("realtime");
   const Result<calib::LaunchMode> launch = read_launch(arguments);
   if (!launch) return launch.error();
@@ -144,7 +129,9 @@ Result<std::vector<NamedPlan>> choose_plans(const LoadedProblem& loaded,
     if (!plan) return plan.error();
     return std::vector<NamedPlan>{*std::move(plan)};
   }
-  MethodSpec method{.name = arguments.text_or("recipe", "data_parallel")};
+  const auto recipe = arguments.parsed("recipe", "data_parallel", strategies::find_recipe);
+  if (!recipe) return recipe.error();
+  MethodSpec method{.name = std::string((*recipe)->name)};
   method.settings.sync = mode;
   Result<Plan> plan = make_recipe(loaded.problem(), method.name, mode);
   if (!plan) return plan.error();
@@ -219,8 +206,10 @@ CommandResult present(const results::Table& table, const std::string& summary, d
 
 Result<CommandResult> execute_ring(const Arguments& arguments, const ExecuteOptions& options,
                                    const Console& console) {
-  for (const char* const option : {"model", "cluster", "plan", "recipe", "random-plans", "trace",
-                                   "db", "links", "time-scale"}) {
+  for (const char* const option :
+       {"model", "cluster", "devices", "batch", "network", "compute-slowdown",
+        "communication-slowdown", "plan", "recipe", "random-plans", "seed", "sync", "trace", "db",
+        "links", "time-scale", "launch"}) {
     if (arguments.has(option)) {
       return usage_error(str_cat("execute: --", option, " does not apply to --ring"));
     }
@@ -233,7 +222,7 @@ Result<CommandResult> execute_ring(const Arguments& arguments, const ExecuteOpti
   spec.repeats = static_cast<int>(options.run.repeats);
   if (const std::optional<std::string> text = arguments.text("rate")) {
     const Result<BytesPerSecond> rate = parse_bandwidth(*text);
-    if (!rate) return usage_error(str_cat("--rate: ", rate.error().message));
+    if (!rate) return arguments.refused("rate", rate.error());
     if (!(rate->rate() >= 1e6)) return usage_error("--rate: at least 1 MB/s");
     spec.rate = *rate;
   }

@@ -79,7 +79,7 @@ Result<std::string> export_run(results::Store& store, const std::string& what,
 }
 
 Result<std::string> export_text(results::Store& store, const std::string& what,
-                                const Arguments& arguments) {
+                                results::Format format, const Arguments& arguments) {
   if (what == "plan" || what == "trace") {
     if (arguments.has("format")) {
       return usage_error(str_cat("export: --format does not apply to ", what));
@@ -87,11 +87,9 @@ Result<std::string> export_text(results::Store& store, const std::string& what,
     return export_run(store, what, arguments);
   }
   if (arguments.has("run")) return usage_error(str_cat("export: --run does not apply to ", what));
-  const Result<results::Format> format = read_format(arguments);
-  if (!format) return format.error();
   const Result<results::Table> table = store.table(what);
   if (!table) return table.error();
-  return results::render(*table, *format);
+  return results::render(*table, format);
 }
 
 Result<CommandResult> run(const Arguments& arguments, const Console&) {
@@ -100,14 +98,17 @@ Result<CommandResult> run(const Arguments& arguments, const Console&) {
   if (std::find(known.begin(), known.end(), what) == known.end()) {
     return usage_error(unknown_name("export", what, known));
   }
+  const Result<results::Format> format = read_format(arguments);
+  if (!format) return format.error();
   const Result<std::string> path = arguments.required("db");
   if (!path) return path.error();
-  if (!std::filesystem::exists(*path)) {
+  std::error_code ignored;  // a name that cannot be looked up is none of a database
+  if (!std::filesystem::exists(*path, ignored)) {
     return Error{ErrorCode::kDatabase, "there is no such database", {*path}};
   }
   Result<results::Store> store = results::Store::open(*path, results::OpenMode::kRead);
   if (!store) return store.error();
-  Result<std::string> text = export_text(*store, what, arguments);
+  Result<std::string> text = export_text(*store, what, *format, arguments);
   if (!text) return text.error();
   const std::optional<std::string> out = arguments.text("out");
   if (!out) return CommandResult{*std::move(text)};

@@ -18,7 +18,8 @@ size_t default_jobs() {
 
 // What is stored already, without making a database.
 Status look_up_stored(Race& race, const std::string& path) {
-  if (!std::filesystem::exists(path)) return ok();
+  std::error_code ignored;  // opening it will tell
+  if (!std::filesystem::exists(path, ignored)) return ok();
   Result<results::Store> store = results::Store::open(path, results::OpenMode::kRead);
   if (!store) return store.error();
   return find_stored(race, *store);

@@ -82,7 +82,7 @@ Status narrow_names(const Arguments& arguments, std::string_view option,
   std::vector<T> chosen;
   for (const std::string& part : parts_of(*text)) {
     const Result<T> value = parse(part);
-    if (!value) return usage_error(str_cat("screen: --", option, ": ", value.error().message));
+    if (!value) return arguments.refused(option, value.error());
     if (std::find(chosen.begin(), chosen.end(), *value) == chosen.end()) chosen.push_back(*value);
   }
   all = std::move(chosen);
@@ -91,16 +91,12 @@ Status narrow_names(const Arguments& arguments, std::string_view option,
 
 // "on", "off" or both; absent: as it is.
 Status narrow_switch(const Arguments& arguments, std::string_view option, std::vector<bool>& all) {
-  const std::optional<std::string> text = arguments.text(option);
-  if (!text) return ok();
-  if (*text == "on,off" || *text == "off,on") {
-    all = {false, true};
-    return ok();
-  }
-  if (*text != "on" && *text != "off") {
-    return usage_error(str_cat("screen: --", option, " '", *text, "'; allowed: on, off, on,off"));
-  }
-  all = {*text == "on"};
+  if (!arguments.has(option)) return ok();
+  constexpr std::array<std::string_view, 4> kWords = {"on", "off", "on,off", "off,on"};
+  const Result<std::string> given = arguments.word(option, "", kWords);
+  if (!given) return given.error();
+  all = {*given == "on"};
+  if (given->size() > 3) all = {false, true};
   return ok();
 }
 

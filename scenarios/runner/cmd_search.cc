@@ -30,7 +30,7 @@ Error unknown_method(const std::string& name) {
   for (const auto& row : strategies::searcher_table()) known.emplace_back(row.name);
   for (const auto& row : strategies::uniap::planner_table()) known.emplace_back(row.name);
   std::sort(known.begin(), known.end());
-  return bad_input(unknown_name("method", name, known));
+  return usage_error(str_cat("search: ", unknown_name("--method", name, known)));
 }
 
 Result<SearchOptions> read_options(const Arguments& arguments) {
@@ -58,7 +58,7 @@ Result<SearchOptions> read_options(const Arguments& arguments) {
                     .settings = {}};
   options.method.settings.sync = sync->value_or(SyncMode::kOverlapped);
   const Result<SimulationMode> simulation =
-      parse_simulation_mode(arguments.text_or("simulation", "delta"));
+      arguments.parsed("simulation", "delta", parse_simulation_mode);
   if (!simulation) return simulation.error();
   options.method.settings.simulation = *simulation;
   return options;

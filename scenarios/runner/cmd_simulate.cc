@@ -84,7 +84,7 @@ Status check_recipe_name(const std::string& name) {
   for (const ParallelRecipe& row : parallel_recipe_table()) known.emplace_back(row.name);
   std::sort(known.begin(), known.end());
   if (std::find(known.begin(), known.end(), name) != known.end()) return ok();
-  return bad_input(unknown_name("recipe", name, known));
+  return usage_error(str_cat("simulate: ", unknown_name("--recipe", name, known)));
 }
 
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {

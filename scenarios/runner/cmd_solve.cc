@@ -1,5 +1,5 @@
 // soapbox solve: one mixed integer quadratic program of UniAP, to a proven optimum.
-#include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -19,6 +19,8 @@ namespace soapbox::runner {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr double kMostSeconds = 1e9;
 
 std::string_view status_text(miqp::SolveStatus status) {
   switch (status) {
@@ -91,18 +93,6 @@ std::string render(const miqp::Instance& in, const miqp::Solution& solution,
   return record.render(format);
 }
 
-Result<double> read_time_limit(const Arguments& arguments) {
-  const std::optional<std::string> text = arguments.text("time-limit");
-  if (!text) return 1e9;
-  char* end = nullptr;
-  const double seconds = std::strtod(text->c_str(), &end);
-  if (text->empty() || *end != '\0' || !(seconds >= 0) || seconds > 1e9) {
-    return usage_error(
-        str_cat("--time-limit: '", shown(*text), "'; expected seconds from 0 to 1e9"));
-  }
-  return seconds;
-}
-
 // The linear model for other solvers, in the input's own unit of time.
 Status write_models(const Arguments& arguments, const miqp::Instance& instance) {
   for (const auto& [option, text] :
@@ -131,7 +121,7 @@ Result<const miqp::MilpBackend*> read_milp_backend(const Arguments& arguments,
   if (solver == "brute") return usage_error("--milp-backend is for --solver exact and milp");
   Result<const miqp::MilpBackend*> backend = miqp::find_milp_backend(*name);
   if (!backend && backend.error().code == ErrorCode::kBadInput) {
-    return usage_error(backend.error().message);
+    return arguments.refused("milp-backend", backend.error());
   }
   return backend;
 }
@@ -139,23 +129,22 @@ Result<const miqp::MilpBackend*> read_milp_backend(const Arguments& arguments,
 Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Result<results::Format> format = read_format(arguments);
   if (!format) return format.error();
-  const Result<double> limit = read_time_limit(arguments);
+  const auto limit = arguments.number("time-limit", 0, kMostSeconds);
   if (!limit) return limit.error();
   const Result<const miqp::SolverRow*> solver =
-      miqp::find_solver(arguments.text_or("solver", "exact"));
-  if (!solver) return usage_error(solver.error().message);
+      arguments.parsed("solver", "exact", miqp::find_solver);
+  if (!solver) return solver.error();
   const Result<const miqp::MilpBackend*> backend = read_milp_backend(arguments, (*solver)->name);
   if (!backend) return backend.error();
-  const std::string print = arguments.text_or("print", "solution");
-  if (print != "solution" && print != "miqp") {
-    return usage_error(str_cat("--print: '", shown(print), "'; allowed are miqp, solution"));
-  }
+  constexpr std::array<std::string_view, 2> kPrints = {"solution", "miqp"};
+  const Result<std::string> print = arguments.word("print", kPrints[0], kPrints);
+  if (!print) return print.error();
   const Result<miqp::Instance> instance = load_instance(arguments.positional()[0]);
   if (!instance) return instance.error();
   if (Status status = write_models(arguments, *instance); !status) return status.error();
-  if (print == "miqp") return CommandResult{miqp::program_text(*instance)};
+  if (*print == "miqp") return CommandResult{miqp::program_text(*instance)};
   miqp::SolveOptions options;
-  options.time_limit_s = *limit;
+  options.time_limit_s = limit->value_or(kMostSeconds);
   options.milp_backend = *backend;
   const Interrupt interrupt;
   options.stop = [&interrupt] { return interrupt.requested(); };

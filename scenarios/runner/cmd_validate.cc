@@ -1,6 +1,6 @@
 // soapbox validate: published training runs beside what the simulator predicts of them.
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <map>
 #include <thread>
 
@@ -22,8 +22,10 @@ namespace {
 
 constexpr int64_t kMostJobs = 1024;
 constexpr size_t kWorstShown = 10;
+constexpr double kLeastPercent = 1e-9;
+constexpr double kMostPercent = 1e6;
 constexpr std::array<std::string_view, 3> kSplits = {"calibrate", "test", "all"};
-constexpr std::string_view kTrustGrades = "ABC";
+constexpr std::array<std::string_view, 3> kTrustGrades = {"A", "B", "C"};
 
 struct Choice {
   std::string split = "all";
@@ -58,26 +60,15 @@ Result<std::map<std::string, std::string>> read_splits(const ScenarioFolder& sce
 
 Result<Choice> read_choice(const Arguments& arguments) {
   Choice choice;
-  choice.split = arguments.text_or("split", "all");
-  if (std::find(kSplits.begin(), kSplits.end(), choice.split) == kSplits.end()) {
-    const std::vector<std::string> known(kSplits.begin(), kSplits.end());
-    return usage_error(str_cat("--split: ", unknown_name("split", choice.split, known)));
-  }
-  const std::string trust = arguments.text_or("trust", "C");
-  if (trust.size() != 1 || kTrustGrades.find(trust) == std::string_view::npos) {
-    return usage_error(str_cat("--trust '", shown(trust), "': allowed: A, B, C"));
-  }
-  choice.trust = trust.front();
-  if (const std::optional<std::string> limit = arguments.text("max-median-error")) {
-    double percent = 0;
-    const char* end = limit->data() + limit->size();
-    const auto [stop, status] = std::from_chars(limit->data(), end, percent);
-    if (status != std::errc() || stop != end || !(percent > 0) || !(percent < 1e6)) {
-      return usage_error(str_cat("--max-median-error '", shown(*limit),
-                                 "': must be a positive number of percent"));
-    }
-    choice.max_median_error = percent;
-  }
+  const Result<std::string> split = arguments.word("split", "all", kSplits);
+  if (!split) return split.error();
+  choice.split = *split;
+  const Result<std::string> trust = arguments.word("trust", "C", kTrustGrades);
+  if (!trust) return trust.error();
+  choice.trust = trust->front();
+  const auto limit = arguments.number("max-median-error", kLeastPercent, kMostPercent);
+  if (!limit) return limit.error();
+  choice.max_median_error = *limit;
   return choice;
 }
 

@@ -1,4 +1,5 @@
 // The program: the only place that prints errors and chooses the exit status.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,14 @@ namespace {
 // A failed check aborts after it has said where: give scripts the documented status for it.
 extern "C" void end_after_abort(int) {
   _exit(static_cast<int>(ExitCode::kInternal));
+}
+
+// A stream that the caller has closed: no file that is opened later may take its place, and get
+// messages or results between its own bytes. What is written to it fails.
+void occupy_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) < 0) (void)open("/dev/null", O_RDONLY);  // takes the lowest free one
+  }
 }
 
 void prepare_signals() {
@@ -47,6 +56,7 @@ int run(const std::vector<std::string>& words, const Console& console) {
 
 int main(int argc, char** argv) {
   namespace runner = soapbox::runner;
+  runner::occupy_closed_streams();
   runner::prepare_signals();
   const std::vector<std::string> words(argv + 1, argv + argc);
   runner::Console console;

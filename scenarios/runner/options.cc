@@ -1,6 +1,7 @@
 #include "scenarios/runner/options.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/program_options.hpp>
 #include <charconv>
 
@@ -95,6 +96,9 @@ Result<Arguments> Arguments::parse(const Syntax& syntax, std::span<const std::st
       return usage_error(str_cat(syntax.command, ": option --", option.string_key,
                                  " needs a value before '", value, "'"));
     }
+    if (!option.value.empty() && value.empty()) {
+      return usage_error(str_cat(syntax.command, ": option --", option.string_key, " is empty"));
+    }
     if (!arguments.values_.emplace(option.string_key, value).second) {
       return usage_error(
           str_cat(syntax.command, ": option --", option.string_key, " is given twice"));
@@ -161,6 +165,26 @@ Result<std::optional<double>> Arguments::number(std::string_view option, double 
                                lowest, " to ", highest));
   }
   return std::optional<double>(number);
+}
+
+Result<std::string> Arguments::word(std::string_view option, std::string_view fallback,
+                                    std::span<const std::string_view> known) const {
+  std::string given = text_or(option, fallback);
+  if (std::ranges::find(known, given) != known.end()) return given;
+  const std::vector<std::string> names(known.begin(), known.end());
+  return usage_error(
+      str_cat(command_, ": ", unknown_name(str_cat("--", option), shown(given), names)));
+}
+
+Result<bool> Arguments::on_or_off(std::string_view option, bool fallback) const {
+  constexpr std::array<std::string_view, 2> kWords = {"on", "off"};
+  const Result<std::string> given = word(option, kWords[fallback ? 0 : 1], kWords);
+  if (!given) return given.error();
+  return *given == "on";
+}
+
+Error Arguments::refused(std::string_view option, const Error& error) const {
+  return usage_error(str_cat(command_, ": --", option, ": ", error.message));
 }
 
 std::string help_text(const Syntax& syntax, std::string_view summary) {

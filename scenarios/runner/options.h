@@ -45,6 +45,21 @@ class Arguments {
   // A finite number in [lowest, highest], or nothing where the option was not given.
   Result<std::optional<double>> number(std::string_view option, double lowest,
                                        double highest) const;
+  // One of `known`; the fallback where the option was not given.
+  Result<std::string> word(std::string_view option, std::string_view fallback,
+                           std::span<const std::string_view> known) const;
+  Result<bool> on_or_off(std::string_view option, bool fallback) const;
+  // What `read` makes of the option's text, or of the fallback. It reads files, too: what it
+  // refuses is here an error of the command line.
+  template <class T>
+  Result<T> parsed(std::string_view option, std::string_view fallback,
+                   Result<T> (*read)(std::string_view)) const {
+    Result<T> value = read(text_or(option, fallback));
+    if (!value) return refused(option, value.error());
+    return value;
+  }
+  // The error of a value that something else refused.
+  Error refused(std::string_view option, const Error& error) const;
   const std::vector<std::string>& positional() const { return positional_; }
 
  private:

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace soapbox::runner {
 namespace {
 
@@ -72,10 +74,35 @@ TEST(Options, AValueIsRequiredWhereOneIsDeclared) {
   EXPECT_THAT(refusal({"--budget", "--dry-run"}), HasSubstr("budget"));
   EXPECT_THAT(refusal({"--method", "--budget", "3"}), HasSubstr("--method needs a value"));
   EXPECT_THAT(refusal({"--dry-run=3"}), HasSubstr("dry-run"));
+  EXPECT_THAT(refusal({"--method="}), HasSubstr("--method"));
+  EXPECT_THAT(refusal({"--method", ""}), HasSubstr("--method is empty"));
+}
+
+TEST(Options, WordsAreOfAList) {
+  const std::array<std::string_view, 2> known = {"mcmc", "random"};
+  EXPECT_EQ(*parse({"--method", "mcmc"})->word("method", "random", known), "mcmc");
+  EXPECT_EQ(*parse({})->word("method", "random", known), "random");
+  const Result<std::string> unknown = parse({"--method", "mcm"})->word("method", "random", known);
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, ErrorCode::kUsage);
+  EXPECT_EQ(unknown.error().message,
+            "search: unknown --method 'mcm'; did you mean 'mcmc'? known: mcmc, random");
+}
+
+TEST(Options, WhatAReaderRefusesIsWrongUsage) {
+  const auto read = [](std::string_view text) -> Result<size_t> {
+    if (text.size() > 2) return bad_input("too long");
+    return text.size();
+  };
+  EXPECT_EQ(*parse({})->parsed<size_t>("method", "ab", read), 2u);
+  const Result<size_t> refused = parse({"--method", "abc"})->parsed<size_t>("method", "ab", read);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUsage);
+  EXPECT_EQ(refused.error().message, "search: --method: too long");
 }
 
 TEST(Options, WholeNumbersAreReadStrictly) {
-  for (const std::string word : {"", "x", "1x", " 1", "1.0", "-1", "11", "99999999999999999999"}) {
+  for (const std::string word : {"x", "1x", " 1", "1.0", "-1", "11", "99999999999999999999"}) {
     const Result<Arguments> arguments = parse({"--budget", word});
     ASSERT_TRUE(arguments) << word;
     const auto number = arguments->whole_number("budget", 0, 10);
@@ -87,7 +114,7 @@ TEST(Options, WholeNumbersAreReadStrictly) {
 }
 
 TEST(Options, NumbersAreReadStrictly) {
-  for (const std::string word : {"", "x", "1x", " 1", "nan", "inf", "-inf", "0.99", "100.5"}) {
+  for (const std::string word : {"x", "1x", " 1", "nan", "inf", "-inf", "0.99", "100.5"}) {
     const Result<Arguments> arguments = parse({"--budget", word});
     ASSERT_TRUE(arguments) << word;
     const auto number = arguments->number("budget", 1, 100);

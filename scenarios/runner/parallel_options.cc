@@ -30,22 +30,6 @@ Result<int32_t> degree(const Arguments& arguments, std::string_view name, int64_
   return static_cast<int32_t>(value->value_or(fallback));
 }
 
-Result<bool> on_or_off(const Arguments& arguments, std::string_view name, bool fallback) {
-  const std::optional<std::string> text = arguments.text(name);
-  if (!text) return fallback;
-  if (*text == "on") return true;
-  if (*text == "off") return false;
-  return usage_error(str_cat("--", name, " '", *text, "'; allowed: on, off"));
-}
-
-template <typename T>
-Result<T> named(const Arguments& arguments, std::string_view name, std::string_view fallback,
-                Result<T> (*parse)(std::string_view)) {
-  Result<T> value = parse(arguments.text_or(name, fallback));
-  if (!value) return usage_error(str_cat("--", name, ": ", value.error().message));
-  return value;
-}
-
 Status read_strategy(const Arguments& arguments, const ParallelRecipe& recipe, int64_t devices,
                      ParallelPlan& plan) {
   LayerStrategy& strategy = plan.strategies.front();
@@ -74,10 +58,10 @@ Status read_strategy(const Arguments& arguments, const ParallelRecipe& recipe, i
                                "; allowed: a divisor of the ", devices, " devices"));
   }
   strategy.data_parallel = static_cast<int32_t>(devices / model_ranks);
-  const Result<bool> sequence = on_or_off(arguments, "sequence-parallel", false);
+  const Result<bool> sequence = arguments.on_or_off("sequence-parallel", false);
   if (!sequence) return sequence.error();
   strategy.sequence_parallel = *sequence;
-  const Result<Recompute> recompute = named(arguments, "recompute", "none", parse_recompute);
+  const Result<Recompute> recompute = arguments.parsed("recompute", "none", parse_recompute);
   if (!recompute) return recompute.error();
   strategy.recompute = *recompute;
   return ok();
@@ -86,7 +70,7 @@ Status read_strategy(const Arguments& arguments, const ParallelRecipe& recipe, i
 Status read_schedule(const Arguments& arguments, ParallelPlan& plan) {
   const bool chunked = plan.chunks_per_stage > 1;
   const Result<PipelineSchedule> schedule =
-      named(arguments, "schedule", chunked ? "interleaved" : "1f1b", parse_schedule);
+      arguments.parsed("schedule", chunked ? "interleaved" : "1f1b", parse_schedule);
   if (!schedule) return schedule.error();
   plan.schedule = *schedule;
   if (*schedule == PipelineSchedule::kZbV && !arguments.has("vpp")) plan.chunks_per_stage = 2;
@@ -167,11 +151,11 @@ std::vector<Option> parallel_options() {
 }
 
 Result<bool> read_fold(const Arguments& arguments) {
-  return on_or_off(arguments, "fold", true);
+  return arguments.on_or_off("fold", true);
 }
 
 Result<bool> read_run_factors(const Arguments& arguments) {
-  return on_or_off(arguments, "run-factors", true);
+  return arguments.on_or_off("run-factors", true);
 }
 
 Result<ParallelPlanChoice> read_parallel_plan(const Arguments& arguments,
@@ -181,14 +165,14 @@ Result<ParallelPlanChoice> read_parallel_plan(const Arguments& arguments,
   ParallelPlan& plan = choice.plan;
   if (Status read = read_strategy(arguments, recipe, devices, plan); !read) return read.error();
   if (Status read = read_schedule(arguments, plan); !read) return read.error();
-  const Result<Precision> precision = named(arguments, "precision", "bf16", parse_precision);
+  const Result<Precision> precision = arguments.parsed("precision", "bf16", parse_precision);
   if (!precision) return precision.error();
   plan.precision = *precision;
   const Result<double> imbalance = read_expert_imbalance(arguments);
   if (!imbalance) return imbalance.error();
   plan.expert_imbalance = *imbalance;
   for (const PlanSwitch& each : plan_switches()) {
-    const Result<bool> value = on_or_off(arguments, each.name, plan.*each.field);
+    const Result<bool> value = arguments.on_or_off(each.name, plan.*each.field);
     if (!value) return value.error();
     plan.*each.field = *value;
   }

@@ -48,7 +48,8 @@ void add_times(Record& record, const Report& report, double tokens_per_sample) {
 
 // Options of the other path, and the recipes that take them.
 Status refuse_operator_options(const Arguments& arguments) {
-  for (const char* option : {"batch", "network", "sync", "graphviz"}) {
+  for (const char* option :
+       {"batch", "network", "compute-slowdown", "communication-slowdown", "sync", "graphviz"}) {
     if (!arguments.has(option)) continue;
     const std::string other = arguments.has("plan")
                                   ? "a plan of layers"

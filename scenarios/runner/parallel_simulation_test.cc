@@ -185,7 +185,7 @@ TEST_F(PlanFiles, SwitchesWidenAScreenedSpace) {
   const Ran refused = folder_.run(
       {"screen", "--model", "llama2_7b", "--cluster", "dgx_h100", "--overlap-sends", "maybe"});
   EXPECT_EQ(refused.exit_code, static_cast<int>(ExitCode::kUsage));
-  EXPECT_THAT(refused.messages, HasSubstr("allowed: on, off, on,off"));
+  EXPECT_THAT(refused.messages, HasSubstr("known: on, off, on,off"));
 }
 
 // Precisions are bases as switches are: the narrower one has the fastest plan, and says so.
@@ -404,7 +404,7 @@ TEST(ParallelSimulation, RefusesWhatContradictsItself) {
   refused(megatron({"--network", "fair"}),
           "--network is for recipes and plans that place operators");
   EXPECT_THAT(simulate({"--model", "llama2_7b", "--recipe", "megatro"}).messages,
-              HasSubstr("unknown recipe 'megatro'; did you mean 'megatron'?"));
+              HasSubstr("unknown --recipe 'megatro'; did you mean 'megatron'?"));
   std::vector<std::string> words = base;
   words.insert(words.end(), {"--recipe", "data_parallel", "--tp", "2"});
   refused(words, "--tp needs --recipe megatron, fsdp or deepspeed_zero");

@@ -152,7 +152,7 @@ Result<ProblemSpec> read_problem_options(const Arguments& arguments) {
   const auto seq_len = arguments.whole_number("seq-len", 1, kMostTokens);
   if (!seq_len) return seq_len.error();
   spec.seq_len = *seq_len;
-  const Result<NetworkModel> network = parse_network_model(arguments.text_or("network", "fifo"));
+  const Result<NetworkModel> network = arguments.parsed("network", "fifo", parse_network_model);
   if (!network) return network.error();
   spec.simulation.network = *network;
   const Status slowdowns = read_slowdowns(arguments, spec.simulation);
@@ -165,9 +165,8 @@ Result<std::optional<int64_t>> read_devices(const Arguments& arguments) {
 }
 
 Result<std::optional<SyncMode>> read_sync(const Arguments& arguments) {
-  const std::optional<std::string> text = arguments.text("sync");
-  if (!text) return std::optional<SyncMode>();
-  const Result<SyncMode> sync = parse_sync_mode(*text);
+  if (!arguments.has("sync")) return std::optional<SyncMode>();
+  const Result<SyncMode> sync = arguments.parsed("sync", "", parse_sync_mode);
   if (!sync) return sync.error();
   return std::optional<SyncMode>(*sync);
 }

@@ -249,7 +249,7 @@ TEST_F(Program, UnknownWordsAreUsageErrors) {
                  "--devices does not apply");
 }
 
-TEST_F(Program, UnknownNamesAreBadInputWithTheNearestOne) {
+TEST_F(Program, UnknownNamesAreRefusedWithTheNearestOne) {
   const auto simulate = [&](const std::string& model, const std::string& cluster,
                             const std::string& option, const std::string& value) {
     return folder_.run({"simulate", "--model", model, "--cluster", cluster, option, value});
@@ -258,9 +258,9 @@ TEST_F(Program, UnknownNamesAreBadInputWithTheNearestOne) {
                  "did you mean 'alexnet'");
   expect_refusal(simulate("lenet", "p100_4x5", "--devices", "1"), ExitCode::kBadInput,
                  "did you mean 'p100_4x4'");
-  expect_refusal(simulate("lenet", "p100_4x4", "--recipe", "exprt"), ExitCode::kBadInput,
+  expect_refusal(simulate("lenet", "p100_4x4", "--recipe", "exprt"), ExitCode::kUsage,
                  "did you mean 'expert'");
-  expect_refusal(simulate("lenet", "p100_4x4", "--network", "fido"), ExitCode::kBadInput,
+  expect_refusal(simulate("lenet", "p100_4x4", "--network", "fido"), ExitCode::kUsage,
                  "did you mean 'fifo'");
   expect_refusal(simulate("lenet", "p100_4x4", "--devices", "17"), ExitCode::kBadInput, "16");
 }

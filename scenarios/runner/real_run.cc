@@ -298,11 +298,10 @@ class PlanRun {
 }  // namespace
 
 Result<calib::LaunchMode> read_launch(const Arguments& arguments) {
-  const std::string launch = arguments.text_or("launch", "graph");
-  const std::vector<std::string> known(kLaunchNames.begin(), kLaunchNames.end());
-  const auto found = std::find(known.begin(), known.end(), launch);
-  if (found == known.end()) return usage_error(unknown_name("--launch", launch, known));
-  return static_cast<calib::LaunchMode>(found - known.begin());
+  const Result<std::string> launch = arguments.word("launch", kLaunchNames[0], kLaunchNames);
+  if (!launch) return launch.error();
+  const auto found = std::find(kLaunchNames.begin(), kLaunchNames.end(), *launch);
+  return static_cast<calib::LaunchMode>(found - kLaunchNames.begin());
 }
 
 std::span<const BackendRow> backend_table() {
@@ -320,7 +319,7 @@ Result<const BackendRow*> find_backend(std::string_view name) {
     if (row.name == name) return &row;
     known.emplace_back(row.name);
   }
-  return usage_error(unknown_name("--backend", name, known));
+  return bad_input(unknown_name("backend", name, known));
 }
 
 Result<std::vector<Comparison>> run_for_real(const LoadedProblem& loaded,

@@ -32,9 +32,7 @@ Option format_option() {
 }
 
 Result<results::Format> read_format(const Arguments& arguments) {
-  Result<results::Format> format = results::parse_format(arguments.text_or("format", "table"));
-  if (!format) return usage_error(str_cat("--format: ", format.error().message));
-  return format;
+  return arguments.parsed("format", "table", results::parse_format);
 }
 
 }  // namespace soapbox::runner

@@ -164,7 +164,8 @@ Result<std::string> data_fingerprint(const ScenarioFolder& scenarios) {
   std::vector<std::string> paths = {scenarios.hardware_catalogue(), scenarios.run_factors()};
   for (const std::string_view folder : {"kernel_profiles", "collectives"}) {
     const std::filesystem::path root = scenarios.root() + "/profiles/" + std::string(folder);
-    for (const auto& entry : std::filesystem::directory_iterator(root)) {
+    std::error_code ignored;  // a folder that is not there has no profiles
+    for (const auto& entry : std::filesystem::directory_iterator(root, ignored)) {
       if (entry.path().extension() == ".toml") paths.push_back(entry.path().string());
     }
   }

@@ -170,7 +170,7 @@ TEST(PlanProperties, WhatIsSharedIsNotMore) {
     other = drawn;
     if (strategy.recompute != Recompute::kFull) {
       strategy.recompute = Recompute::kFull;
-      const MemoryUse& use = run(machine, other).memory.front().peak;
+      const MemoryUse use = run(machine, other).memory.front().peak;
       EXPECT_LE(use.activations, base.memory.front().peak.activations) << "recompute";
     }
     other = drawn;

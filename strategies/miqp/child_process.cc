@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cmath>
 #include <csignal>
+#include <mutex>
 
 namespace soapbox::miqp {
 namespace {
@@ -58,13 +59,20 @@ std::optional<std::string> read_all(int in, const std::function<bool()>& stop) {
 ChildResult run_in_child(const std::function<std::string()>& work,
                          const std::function<bool()>& stop, double cpu_limit_s) {
   int ends[2];
-  if (pipe(ends) != 0) return {};
-  const pid_t child = fork();
-  if (child == 0) {
-    close(ends[0]);
-    be_child(work, ends[1], cpu_limit_s);
+  pid_t child = -1;
+  {
+    // One at a time: a child that another thread made meanwhile would hold our writing end open,
+    // and we would wait for its end, too.
+    static std::mutex making;
+    const std::lock_guard<std::mutex> lock(making);
+    if (pipe(ends) != 0) return {};
+    child = fork();
+    if (child == 0) {
+      close(ends[0]);
+      be_child(work, ends[1], cpu_limit_s);
+    }
+    close(ends[1]);
   }
-  close(ends[1]);
   ChildResult result;
   if (child > 0) {
     result.output = read_all(ends[0], stop);

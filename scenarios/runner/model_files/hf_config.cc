@@ -231,7 +231,9 @@ constexpr std::array kIrrelevant = std::to_array<std::string_view>({
 std::string model_name(const std::string& path) {
   const std::filesystem::path file(path);
   if (file.stem() != "config") return file.stem().string();
-  const std::string folder = std::filesystem::absolute(file).parent_path().filename().string();
+  std::error_code ignored;
+  const std::string folder =
+      std::filesystem::absolute(file, ignored).parent_path().filename().string();
   return folder.empty() ? "config" : folder;
 }
 

@@ -265,7 +265,8 @@ Result<Galvatron2Profile> FolderReader::read() {
 
 Result<Galvatron2Profile> read_galvatron_folder(const std::string& folder, const Transformer& model,
                                                 const GalvatronCluster& cluster) {
-  if (!std::filesystem::is_directory(folder)) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) {
     return bad_input(str_cat("'", shown(folder), "' is not a folder of Galvatron's profiles"));
   }
   return FolderReader(folder, model, cluster).read();

@@ -36,7 +36,8 @@ constexpr std::array<std::string_view, 7> kSearcherOptions = {"seq-len",
                                                               "communication-slowdown"};
 
 // "--set gradient_sync=inside,memory=1f1b"
-Status read_switches(const std::string& text, uniap::TableOptions& options) {
+Status read_switches(const Arguments& arguments, uniap::TableOptions& options) {
+  const std::string text = arguments.text_or("set", "");
   size_t begin = 0;
   while (begin <= text.size()) {
     const size_t end = std::min(text.find(',', begin), text.size());
@@ -46,7 +47,7 @@ Status read_switches(const std::string& text, uniap::TableOptions& options) {
       return usage_error(str_cat("--set: '", shown(part), "' is not SWITCH=VALUE"));
     }
     const Status set = uniap::set_option(options, part.substr(0, equals), part.substr(equals + 1));
-    if (!set) return usage_error(str_cat("--set: ", set.error().message));
+    if (!set) return arguments.refused("set", set.error());
     begin = end + 1;
   }
   return ok();
@@ -69,19 +70,17 @@ Status read_precision(const Arguments& arguments, const std::string& model,
   const auto published = published_precision(model);
   if (!published) return published.error();
   costs = *published;
-  if (const std::optional<std::string> text = arguments.text("precision")) {
-    const Result<Precision> precision = parse_precision(*text);
-    if (!precision) return usage_error(str_cat("--precision: ", precision.error().message));
+  if (arguments.has("precision")) {
+    const Result<Precision> precision = arguments.parsed("precision", "", parse_precision);
+    if (!precision) return precision.error();
     costs.precision = *precision;
     costs.flash_attention = precision->compute != DataType::kFp32;
   }
-  if (const std::optional<std::string> text = arguments.text("cross-attention")) {
-    if (*text != "chain" && *text != "hub") {
-      return usage_error(str_cat("--cross-attention '", shown(*text), "' is not chain or hub"));
-    }
-    costs.cross_attention =
-        *text == "hub" ? uniap::CrossAttention::kHub : uniap::CrossAttention::kAlongChain;
-  }
+  constexpr std::array<std::string_view, 2> kWays = {"chain", "hub"};
+  const Result<std::string> way = arguments.word("cross-attention", kWays[0], kWays);
+  if (!way) return way.error();
+  costs.cross_attention =
+      *way == "hub" ? uniap::CrossAttention::kHub : uniap::CrossAttention::kAlongChain;
   return ok();
 }
 
@@ -274,12 +273,10 @@ Status read_oracle(const Arguments& arguments, PlannerSearchSpec& spec) {
 
 Status read_costs(const Arguments& arguments, PlannerSearchSpec& spec) {
   spec.problem.galvatron_profiles = arguments.text_or("galvatron-profiles", "");
-  const std::string model = arguments.text_or("cost-model", "soapbox");
-  if (model != "soapbox" && model != "own") {
-    const std::array<std::string, 2> known = {"own", "soapbox"};
-    return usage_error(str_cat("--cost-model: ", unknown_name("cost model", model, known)));
-  }
-  spec.own_cost_model = model == "own";
+  constexpr std::array<std::string_view, 2> kCostModels = {"soapbox", "own"};
+  const auto model = arguments.word("cost-model", kCostModels[0], kCostModels);
+  if (!model) return model.error();
+  spec.own_cost_model = *model == "own";
   if (!spec.own_cost_model || uniap::find_own_model(spec.method) != nullptr) return ok();
   std::vector<std::string> names;
   for (const uniap::OwnModelRow& row : uniap::own_model_table()) names.emplace_back(row.planner);
@@ -325,8 +322,8 @@ Result<PlannerSearchSpec> read_planner_options(const Arguments& arguments) {
   if (!proof) return proof.error();
   const Status precision = read_precision(arguments, spec.problem.model, spec.problem.costs);
   if (!precision) return precision.error();
-  if (const std::optional<std::string> text = arguments.text("set")) {
-    const Status switches = read_switches(*text, spec.tables);
+  if (arguments.has("set")) {
+    const Status switches = read_switches(arguments, spec.tables);
     if (!switches) return switches.error();
   }
   return spec;

@@ -21,12 +21,10 @@ bool holds_scenarios(const fs::path& folder) {
 }  // namespace
 
 Result<ScenarioFolder> ScenarioFolder::find(const Places& places) {
-  for (const auto& [named, origin] : {std::pair(places.option, "--scenarios"),
-                                      std::pair(places.environment, "SOAPBOX_SCENARIOS")}) {
-    if (!named) continue;
-    if (holds_scenarios(*named)) return ScenarioFolder(*named);
-    return bad_input(
-        str_cat(origin, " names '", *named, "', which has no clusters/ and hardware/hardware.csv"));
+  if (places.environment) {
+    if (holds_scenarios(*places.environment)) return ScenarioFolder(*places.environment);
+    return bad_input(str_cat("SOAPBOX_SCENARIOS names '", shown(*places.environment),
+                             "', which has no clusters/ and hardware/hardware.csv"));
   }
   const fs::path beside = fs::path(places.executable).parent_path();
   for (const fs::path& folder :
@@ -35,7 +33,7 @@ Result<ScenarioFolder> ScenarioFolder::find(const Places& places) {
   }
   return Error{ErrorCode::kEnvironment,
                str_cat("cannot find the scenarios near '", places.executable,
-                       "'; say where they are with --scenarios DIR or SOAPBOX_SCENARIOS"),
+                       "'; say where they are with SOAPBOX_SCENARIOS=DIR"),
                {}};
 }
 

@@ -32,11 +32,10 @@ class ScenarioFolder {
   explicit ScenarioFolder(std::string root) : root_(std::move(root)) {}
 
   struct Places {
-    std::optional<std::string> option;       // --scenarios DIR
     std::optional<std::string> environment;  // SOAPBOX_SCENARIOS
     std::string executable;                  // the program's file
   };
-  // The option, else the environment, else beside the build folder the program lies in
+  // The environment, else beside the build folder the program lies in
   // (build/PRESET/soapbox), else as installed (PREFIX/bin, PREFIX/share/soapbox/scenarios). A place
   // that was named and has no scenarios is an error: the next one is not tried.
   static Result<ScenarioFolder> find(const Places& places);
