@@ -26,18 +26,48 @@ struct Track {
   uint32_t thread = 0;
 };
 
+// The events of a file, in the order in which they are added. `args` is the inside of an object.
+class Events {
+ public:
+  void name_process(Track track, const std::string& name) { add_name("process_name", track, name); }
+  void name_thread(Track track, const std::string& name) { add_name("thread_name", track, name); }
+  void add_span(const std::string& name, std::string_view category, Track track, SimTime start,
+                Duration length, const std::string& args) {
+    begin("X", name, track);
+    text_ +=
+        str_cat(",\"cat\":\"", category, "\",\"ts\":", microseconds_text(start.picoseconds()),
+                ",\"dur\":", microseconds_text(length.picoseconds()), ",\"args\":{", args, "}}");
+  }
+  void add_counter(const std::string& name, Track track, SimTime at, const std::string& args) {
+    begin("C", name, track);
+    text_ += str_cat(",\"ts\":", microseconds_text(at.picoseconds()), ",\"args\":{", args, "}}");
+  }
+  std::string file() const {
+    return str_cat("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", text_, "\n]}\n");
+  }
+
+ private:
+  void begin(std::string_view kind, const std::string& name, Track track) {
+    text_ += str_cat(text_.empty() ? "" : ",\n", "{\"ph\":\"", kind, "\",\"name\":", quoted(name),
+                     ",\"pid\":", track.process, ",\"tid\":", track.thread);
+  }
+  void add_name(const std::string& what, Track track, const std::string& name) {
+    begin("M", what, track);
+    text_ += str_cat(",\"args\":{\"name\":", quoted(name), "}}");
+  }
+  std::string text_;
+};
+
 class Writer {
  public:
   Writer(const Problem& problem, const Run& run) : problem_(problem), run_(run) {}
 
   std::string write() {
-    text_ = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
     name_tracks();
     for (const TaskId task : run_.lowered.labels.ids()) add_task(task);
     if (run_.lowered.serial_sync > Duration()) add_serial_sync();
     for (const MemoryStep& step : memory_steps(run_.memory)) add_memory(step);
-    text_ += "\n]}\n";
-    return std::move(text_);
+    return events_.file();
   }
 
  private:
@@ -69,17 +99,6 @@ class Writer {
                    cluster().vertices()[link.to].name);
   }
 
-  void begin_event() {
-    if (!first_) text_ += ",\n";
-    first_ = false;
-  }
-
-  void name(std::string_view what, Track track, const std::string& name) {
-    begin_event();
-    text_ += str_cat("{\"ph\":\"M\",\"name\":\"", what, "\",\"pid\":", track.process,
-                     ",\"tid\":", track.thread, ",\"args\":{\"name\":", quoted(name), "}}");
-  }
-
   // In resource order: devices first, then the links that are used.
   void name_tracks() {
     std::set<ResourceId> used;
@@ -91,10 +110,10 @@ class Writer {
     for (const ResourceId resource : used) {
       const Track track = track_of(resource);
       if (processes.insert(track.process).second) {
-        name("process_name", track,
-             track.process == 0 ? "network" : str_cat("node", track.process - 1));
+        events_.name_process(track,
+                             track.process == 0 ? "network" : str_cat("node", track.process - 1));
       }
-      name("thread_name", track, track_name(resource));
+      events_.name_thread(track, track_name(resource));
     }
   }
 
@@ -108,88 +127,67 @@ class Writer {
 
   void add_task(TaskId task) {
     const TaskLabel& label = run_.lowered.labels[task];
-    const Track track = track_of(run_.lowered.graph.resource(task));
     const SimTime start = run_.timeline.start[task];
-    begin_event();
-    text_ +=
-        str_cat("{\"ph\":\"X\",\"name\":", quoted(task_name(label)), ",\"cat\":\"",
-                to_string(label.kind), "\",\"pid\":", track.process, ",\"tid\":", track.thread,
-                ",\"ts\":", microseconds_text(start.picoseconds()),
-                ",\"dur\":", microseconds_text((run_.timeline.end[task] - start).picoseconds()),
-                ",\"args\":{\"task\":", task.value(), ",\"piece\":", label.piece);
+    std::string args = str_cat("\"task\":", task.value(), ",\"piece\":", label.piece);
     if (label.from.valid() && label.to.valid() && label.from != label.to) {
-      text_ += str_cat(",\"from\":", quoted(cluster().device_name(label.from)),
-                       ",\"to\":", quoted(cluster().device_name(label.to)));
+      args += str_cat(",\"from\":", quoted(cluster().device_name(label.from)),
+                      ",\"to\":", quoted(cluster().device_name(label.to)));
     }
-    if (label.bytes > Bytes()) text_ += str_cat(",\"bytes\":", label.bytes.count());
-    text_ += "}}";
+    if (label.bytes > Bytes()) args += str_cat(",\"bytes\":", label.bytes.count());
+    events_.add_span(task_name(label), to_string(label.kind),
+                     track_of(run_.lowered.graph.resource(task)), start,
+                     run_.timeline.end[task] - start, args);
   }
 
   void add_serial_sync() {
-    begin_event();
-    text_ += str_cat(
-        "{\"ph\":\"X\",\"name\":\"serial synchronisation\",\"cat\":\"sync\",\"pid\":0,",
-        "\"tid\":0,\"ts\":", microseconds_text(run_.timeline.makespan.picoseconds()),
-        ",\"dur\":", microseconds_text(run_.lowered.serial_sync.picoseconds()), ",\"args\":{}}");
+    events_.add_span("serial synchronisation", "sync", Track{}, run_.timeline.makespan,
+                     run_.lowered.serial_sync, "");
   }
 
   void add_memory(const MemoryStep& step) {
-    const DeviceId device = step.device;
-    const Track track = track_of(compute_resource(device));
-    begin_event();
-    text_ += str_cat(
-        "{\"ph\":\"C\",\"name\":", quoted(str_cat("memory of ", cluster().device_name(device))),
-        ",\"pid\":", track.process, ",\"tid\":", track.thread,
-        ",\"ts\":", microseconds_text(step.from.picoseconds()), ",\"args\":{",
-        "\"parameters\":", step.use.parameters.count(),
-        ",\"gradients\":", step.use.gradients.count(),
-        ",\"optimizer\":", step.use.optimizer.count(),
-        ",\"activations\":", step.use.activations.count(),
-        ",\"buffers\":", step.use.buffers.count(), "}}");
+    events_.add_counter(str_cat("memory of ", cluster().device_name(step.device)),
+                        track_of(compute_resource(step.device)), step.from,
+                        str_cat("\"parameters\":", step.use.parameters.count(),
+                                ",\"gradients\":", step.use.gradients.count(),
+                                ",\"optimizer\":", step.use.optimizer.count(),
+                                ",\"activations\":", step.use.activations.count(),
+                                ",\"buffers\":", step.use.buffers.count()));
   }
 
   const Problem& problem_;
   const Run& run_;
-  std::string text_;
-  bool first_ = true;
+  Events events_;
 };
 
 constexpr std::array<std::string_view, ParallelLowered::kResourcesPerRank> kRankTracks = {
     "compute", "exchange", "parameters and gradients", "send forward", "send backward"};
 
-std::string rank_events(const ParallelRun& run) {
+// Process of a stage, thread of a resource of one of its ranks.
+Events rank_events(const ParallelRun& run) {
   const ParallelLowered& lowered = run.lowered;
   const auto ranks = static_cast<uint32_t>(lowered.ranks_per_stage);
-  std::string text;
-  const auto name = [&](std::string_view what, uint32_t stage, uint32_t thread,
-                        const std::string& is) {
-    text +=
-        str_cat(text.empty() ? "" : ",\n", "{\"ph\":\"M\",\"name\":\"", what, "\",\"pid\":", stage,
-                ",\"tid\":", thread, ",\"args\":{\"name\":", quoted(is), "}}");
-  };
+  Events events;
   for (uint32_t stage = 0; stage < static_cast<uint32_t>(lowered.stages); ++stage) {
-    name("process_name", stage, 0, str_cat("stage ", stage));
+    events.name_process({stage, 0}, str_cat("stage ", stage));
     for (uint32_t thread = 0; thread < ranks * kRankTracks.size(); ++thread) {
       const std::string rank =
           lowered.folded ? "all ranks" : str_cat("rank ", thread / kRankTracks.size());
-      name("thread_name", stage, thread,
-           str_cat(rank, ": ", kRankTracks[thread % kRankTracks.size()]));
+      events.name_thread({stage, thread},
+                         str_cat(rank, ": ", kRankTracks[thread % kRankTracks.size()]));
     }
   }
+  const uint32_t per_stage = ranks * ParallelLowered::kResourcesPerRank;
   for (const TaskId id : lowered.tasks.ids()) {
     const ParallelTask& task = lowered.tasks[id];
     const uint32_t resource = lowered.graph.resource(id).value();
-    const uint32_t per_stage = ranks * ParallelLowered::kResourcesPerRank;
     const std::string kind = to_string(task.kind);
     const SimTime start = run.timeline.start[id];
-    text += str_cat(",\n{\"ph\":\"X\",\"name\":\"", kind,
-                    task.layer >= 0 ? str_cat(" layer ", task.layer) : "", "\",\"cat\":\"", kind,
-                    "\",\"pid\":", resource / per_stage, ",\"tid\":", resource % per_stage,
-                    ",\"ts\":", microseconds_text(start.picoseconds()),
-                    ",\"dur\":", microseconds_text((run.timeline.end[id] - start).picoseconds()),
-                    ",\"args\":{\"task\":", id.value(), ",\"microbatch\":", task.microbatch, "}}");
+    events.add_span(str_cat(kind, task.layer >= 0 ? str_cat(" layer ", task.layer) : ""), kind,
+                    {resource / per_stage, resource % per_stage}, start,
+                    run.timeline.end[id] - start,
+                    str_cat("\"task\":", id.value(), ",\"microbatch\":", task.microbatch));
   }
-  return text;
+  return events;
 }
 
 }  // namespace
@@ -199,7 +197,7 @@ std::string chrome_trace(const Problem& problem, const Run& run) {
 }
 
 std::string chrome_trace(const ParallelRun& run) {
-  return str_cat("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", rank_events(run), "\n]}\n");
+  return rank_events(run).file();
 }
 
 }  // namespace soapbox::runner

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "sim/base/rng.h"
 #include "sim/base/str.h"
+#include "sim/base/test_mutation.h"
 #include "sim/plan/test_plan.h"
 
 namespace soapbox {
@@ -172,13 +172,8 @@ TEST_F(ParallelPlanErrors, NoMutationOfBytesCrashesTheReader) {
   Rng rng(3);
   int accepted = 0;
   for (int i = 0; i < 3000; ++i) {
-    std::string mutated = text_;
-    const uint32_t edits = 1 + rng.below(3);
-    for (uint32_t e = 0; e < edits; ++e) {
-      mutated[rng.below(static_cast<uint32_t>(mutated.size()))] =
-          "{}[]\",:0123456789abc-\n\\"[rng.below(23)];
-    }
-    const Result<ParallelPlan> plan = parallel_plan_from_json(mutated, "p.json", model_, kDevices);
+    const Result<ParallelPlan> plan =
+        parallel_plan_from_json(mutated(text_, rng), "p.json", model_, kDevices);
     if (plan) {
       ++accepted;
       EXPECT_TRUE(check_parallel_plan(model_, *plan, kDevices));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sim/base/str.h"
+#include "sim/base/test_mutation.h"
 #include "sim/model/models.h"
 #include "sim/plan/test_plan.h"
 
@@ -116,13 +117,7 @@ TEST_F(PlanTest, NoMutationOfABytesCrashesTheReader) {
   const std::string text = plan_to_json(model_, cluster_, plan_);
   Rng rng(3);
   for (int i = 0; i < 3000; ++i) {
-    std::string mutated = text;
-    const uint32_t edits = 1 + rng.below(3);
-    for (uint32_t e = 0; e < edits; ++e) {
-      mutated[rng.below(static_cast<uint32_t>(mutated.size()))] =
-          "{}[]\",:0123456789abc-\n\\"[rng.below(23)];
-    }
-    const Result<Plan> plan = plan_from_json(mutated, "p.json", model_, cluster_);
+    const Result<Plan> plan = plan_from_json(mutated(text, rng), "p.json", model_, cluster_);
     if (plan) {
       EXPECT_TRUE(check_plan(model_.graph, cluster_, *plan));
     } else {

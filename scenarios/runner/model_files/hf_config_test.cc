@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "sim/base/rng.h"
+#include "sim/base/test_mutation.h"
 #include "sim/model/transformers.h"
 
 namespace soapbox::runner {
@@ -406,30 +406,13 @@ TEST(HfConfig, FeaturesThatCannotBeExpressedAreRefused) {
               HasSubstr("word_embed_proj_dim: embeddings of another width"));
 }
 
-// Every published file with bytes exchanged, numbers made longer and parts cut out.
+// Every published file.
 TEST(HfConfig, NoMutationOfBytesCrashesAReader) {
-  constexpr std::string_view kBytes = "{}[]\",:0123456789-.eE tfn\n\\";
   Rng rng(5);
   int accepted = 0;
   for (const Published& row : kPublished) {
     for (int i = 0; i < 200; ++i) {
-      std::string text = row.config;
-      const uint32_t edits = 1 + rng.below(3);
-      for (uint32_t e = 0; e < edits; ++e) {
-        const uint32_t at = rng.below(static_cast<uint32_t>(text.size()));
-        const char byte = kBytes[rng.below(static_cast<uint32_t>(kBytes.size()))];
-        switch (rng.below(3)) {
-          case 0:
-            text[at] = byte;
-            break;
-          case 1:
-            text.insert(at, 1 + rng.below(4), byte);
-            break;
-          default:
-            text.erase(at, 1 + rng.below(12));
-        }
-        if (text.empty()) text = "{";
-      }
+      const std::string text = mutated(row.config, rng);
       const Result<LoadedTransformer> read = hf_config_from_json(text, "c.json");
       if (!read) {
         EXPECT_THAT(read.error().to_string(), testing::StartsWith("c.json")) << text;
@@ -441,7 +424,7 @@ TEST(HfConfig, NoMutationOfBytesCrashesAReader) {
       EXPECT_GT(read->model.forward_flops_per_sample(), 0) << text;
     }
   }
-  EXPECT_GT(accepted, 1000);
+  EXPECT_GT(accepted, 500);
 }
 
 // Every reader survives sizes at the ends of their ranges: counts stay positive.

@@ -22,8 +22,7 @@ TEST(ScenarioFiles, EnvironmentWinsOverTheProgramsPlace) {
 TEST(ScenarioFiles, PlaceThatWasNamedIsNotSkipped) {
   EXPECT_THAT(ScenarioFolder::find({"/none", kScenarios}).error().message,
               HasSubstr("SOAPBOX_SCENARIOS names '/none'"));
-  EXPECT_EQ(ScenarioFolder::find({{}, "/none/x/soapbox"}).error().code,
-            ErrorCode::kEnvironment);
+  EXPECT_EQ(ScenarioFolder::find({{}, "/none/x/soapbox"}).error().code, ErrorCode::kEnvironment);
 }
 
 TEST(ScenarioFiles, NameMeansTheFileOfItsKindAndASlashMeansAPath) {
