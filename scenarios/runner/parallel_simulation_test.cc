@@ -400,7 +400,7 @@ TEST(ParallelSimulation, RefusesWhatContradictsItself) {
           "--pp x --vpp is 40; allowed: at most the 32 blocks of llama2_7b");
   refused(megatron({"--pp", "8", "--vpp", "1048576"}), "--pp x --vpp is 8388608");
   refused(megatron({"--global-batch", "12"}), "a multiple of --micro-batch 1 x 8");
-  refused(megatron({"--sequence-parallel", "yes"}), "allowed: on, off");
+  refused(megatron({"--sequence-parallel", "yes"}), "known: on, off");
   refused(megatron({"--network", "fair"}),
           "--network is for recipes and plans that place operators");
   EXPECT_THAT(simulate({"--model", "llama2_7b", "--recipe", "megatro"}).messages,
