@@ -14,7 +14,8 @@ constexpr std::array<ParallelRecipe, 3> kRecipes = {{
     {"megatron", "tensor, pipeline and data parallel as in Megatron-LM", 0},
 }};
 
-constexpr std::array<PlanSwitch, 5> kSwitches = {{
+constexpr std::array<PlanSwitch, 6> kSwitches = {{
+    {"dispatch-once-per-node", &ParallelPlan::dispatch_once_per_node},
     {"flash-attention", &ParallelPlan::flash_attention},
     {"overlap-gradients", &ParallelPlan::overlap_gradients},
     {"overlap-parameters", &ParallelPlan::overlap_parameters},
@@ -145,6 +146,8 @@ std::vector<Option> parallel_options() {
       {"overlap-sends", "on|off", "go on computing while stages send (default on)"},
       {"overlap-tensor", "on|off", "hide tensor-parallel traffic behind products (default off)"},
       {"expert-imbalance", "X", "work of the busiest expert rank over the mean (default 1)"},
+      {"dispatch-once-per-node", "on|off",
+       "send each token to a node but once, as DeepEP does (default off)"},
       {"run-factors", "on|off", "what separates kernels alone from a training step (default on)"},
       {"fold", "on|off", "simulate one of each set of equivalent ranks (default on)"},
   };

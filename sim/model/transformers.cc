@@ -26,6 +26,17 @@ constexpr std::string_view kMpt = "mosaicml/llm-foundry, training yamls; learned
 constexpr std::string_view kQwen3 = "Yang et al. 2025 (arXiv 2505.09388), sizes as released";
 constexpr std::string_view kNemotron3 = "NVIDIA Nemotron-3, sizes as released with NeMo";
 constexpr std::string_view kGptOss = "OpenAI 2025 (arXiv 2508.10925), sizes as released";
+constexpr std::string_view kDeepSeekLlm = "DeepSeek-AI 2024 (arXiv 2401.02954), sizes as released";
+constexpr std::string_view kGemma = "Gemma Team 2024 (arXiv 2403.08295), sizes as released";
+constexpr std::string_view kLlama32 = "Meta 2024, Llama 3.2, sizes as released";
+constexpr std::string_view kMistral = "Mistral AI 2024, sizes as released";
+constexpr std::string_view kOpt = "Zhang et al. 2022 (arXiv 2205.01068), sizes as released";
+constexpr std::string_view kPhi =
+    "Abdin et al. 2024 (arXiv 2404.14219, 2412.08905), sizes as released";
+constexpr std::string_view kPythia = "Biderman et al. 2023 (arXiv 2304.01373), sizes as released";
+constexpr std::string_view kQwen25 =
+    "Qwen Team 2024 (arXiv 2407.10671, 2412.15115), sizes as released";
+constexpr std::string_view kYi = "01.AI 2024 (arXiv 2403.04652), sizes as released";
 // Batches for each of 8 GPUs as in UniAP's EnvA.
 constexpr std::string_view kUniap = "model zoo of Galvatron, as UniAP (arXiv 2307.16375) uses it";
 
@@ -40,6 +51,21 @@ constexpr GptShape mpt(int64_t layers, int64_t hidden, int64_t heads) {
 constexpr GptShape opt(int64_t layers, int64_t hidden, int64_t heads) {
   GptShape shape = gpt_shape(layers, hidden, heads, 50272, 2048);
   shape.positions = 2050;  // two more than tokens, as released
+  return shape;
+}
+
+// Biases of distances in place of positions.
+constexpr GptShape bloom(int64_t layers, int64_t hidden, int64_t heads) {
+  GptShape shape = gpt_shape(layers, hidden, heads, 250880, 2048);
+  shape.positions = 0;
+  return shape;
+}
+
+// Rotary positions and a head of its own.
+constexpr GptShape pythia(int64_t layers, int64_t hidden, int64_t heads, int64_t vocab) {
+  GptShape shape = gpt_shape(layers, hidden, heads, vocab, 2048);
+  shape.positions = 0;
+  shape.tied = false;
   return shape;
 }
 
@@ -111,6 +137,16 @@ constexpr GptShape tied(GptShape shape) {
   return shape;
 }
 
+constexpr GptShape with_head_dim(GptShape shape, int64_t head_dim) {
+  shape.attention.head_dim = head_dim;
+  return shape;
+}
+
+constexpr GptShape gemma(int64_t layers, int64_t hidden, int64_t heads, int64_t kv_heads,
+                         int64_t ffn) {
+  return tied(with_head_dim(llama_shape(layers, hidden, heads, kv_heads, ffn, 256000, 8192), 256));
+}
+
 constexpr GptShape with_qkv_bias(GptShape shape) {
   shape.qkv_bias = true;
   return shape;
@@ -125,8 +161,16 @@ constexpr std::array kTransformers = std::to_array<TransformerRow>({
     {"bert_base", "Devlin et al. 2019 (arXiv 1810.04805)", bert(12, 768, 12)},
     {"bert_huge", kUniap, bert(32, 1280, 16), 4},
     {"bert_large", "Devlin et al. 2019 (arXiv 1810.04805)", bert(24, 1024, 16)},
+    {"bloom_176b", "BigScience 2022 (arXiv 2211.05100); without the norm of embeddings",
+     bloom(70, 14336, 112)},
+    {"bloom_7b", "BigScience 2022 (arXiv 2211.05100); without the norm of embeddings",
+     bloom(30, 4096, 32)},
     {"codellama_34b", "Roziere et al. 2023 (arXiv 2308.12950), sizes as released",
      llama_shape(48, 8192, 64, 8, 22016, 32000, 4096)},
+    {"dbrx_132b", "Databricks 2024, sizes as released",
+     with_experts(llama_shape(40, 6144, 48, 8, 10752, 100352, 4096), 16, 4)},
+    {"deepseek_67b", kDeepSeekLlm, llama_shape(95, 8192, 64, 8, 22016, 102400, 4096)},
+    {"deepseek_7b", kDeepSeekLlm, llama_shape(30, 4096, 32, 32, 11008, 102400, 4096)},
     {"deepseek_v2", "DeepSeek-AI 2024 (arXiv 2405.04434), sizes as released",
      deepseek(llama_shape(60, 5120, 128, 128, 1536, 102400, 4096),
               {1536, 160, 6, 2 * 1536, 1, 12288})},
@@ -134,6 +178,8 @@ constexpr std::array kTransformers = std::to_array<TransformerRow>({
      deepseek(llama_shape(27, 2048, 16, 16, 1408, 102400, 4096), {0, 64, 6, 2 * 1408, 1, 10944})},
     {"deepseek_v3", "DeepSeek-AI 2024 (arXiv 2412.19437), without multi-token prediction",
      deepseek(llama_shape(61, 7168, 128, 128, 2048, 129280, 4096), {1536, 256, 8, 2048, 3, 18432})},
+    {"gemma_2b", kGemma, gemma(18, 2048, 8, 1, 16384)},
+    {"gemma_7b", kGemma, gemma(28, 3072, 16, 16, 24576)},
     {"glm_130b", "Zeng et al. 2022 (arXiv 2210.02414)",
      GptShape{.layers = 70,
               .hidden = 12288,
@@ -175,6 +221,8 @@ constexpr std::array kTransformers = std::to_array<TransformerRow>({
     {"llama2_13b", kLlama2, llama_shape(40, 5120, 40, 40, 13824, 32000, 4096)},
     {"llama2_70b", kLlama2, llama_shape(80, 8192, 64, 8, 28672, 32000, 4096)},
     {"llama2_7b", kLlama2, llama_shape(32, 4096, 32, 32, 11008, 32000, 4096)},
+    {"llama3_2_1b", kLlama32, tied(llama_shape(16, 2048, 32, 8, 8192, 128256, 8192))},
+    {"llama3_2_3b", kLlama32, tied(llama_shape(28, 3072, 24, 8, 8192, 128256, 8192))},
     {"llama3_405b", kLlama3, llama_shape(126, 16384, 128, 8, 53248, 128256, 8192)},
     {"llama3_70b", kLlama3, llama_shape(80, 8192, 64, 8, 28672, 128256, 8192)},
     {"llama3_8b", kLlama3, llama_shape(32, 4096, 32, 8, 14336, 128256, 8192)},
@@ -205,10 +253,17 @@ constexpr std::array kTransformers = std::to_array<TransformerRow>({
               .mlp = {.hidden = 14336, .gated = true},
               .vocab = 32000,
               .seq_len = 8192}},
+    {"mistral_large_123b", kMistral, llama_shape(88, 12288, 96, 8, 28672, 32768, 8192)},
+    {"mistral_nemo_12b", kMistral,
+     with_head_dim(llama_shape(40, 5120, 32, 8, 14336, 131072, 8192), 128)},
+    {"mistral_small_24b", kMistral,
+     with_head_dim(llama_shape(40, 5120, 32, 8, 32768, 131072, 8192), 128)},
     {"mixtral_8x22b", "Mistral AI 2024, sizes as released",
      with_experts(llama_shape(56, 6144, 48, 8, 16384, 32768, 4096), 8, 2)},
     {"mixtral_8x7b", "Jiang et al. 2024 (arXiv 2401.04088)",
      with_experts(llama_shape(32, 4096, 32, 8, 14336, 32000, 4096), 8, 2)},
+    {"moonlight_16b_a3b", "Moonshot AI 2025 (arXiv 2502.16982), sizes as released",
+     deepseek(llama_shape(27, 2048, 16, 16, 1408, 163840, 8192), {0, 64, 6, 2 * 1408, 1, 11264})},
     {"mpt_125m", kMpt, mpt(12, 768, 12)},
     {"mpt_13b", kMpt, mpt(40, 5120, 40)},
     {"mpt_1b", kMpt, mpt(24, 2048, 16)},
@@ -222,16 +277,44 @@ constexpr std::array kTransformers = std::to_array<TransformerRow>({
     {"nemotron3_8b", kNemotron3, nemotron(32, 4096, 32, 32)},
     {"nemotron4_15b", "Parmar et al. 2024 (arXiv 2402.16819)", nemotron(32, 6144, 48, 8)},
     {"nemotron4_340b", "Adler et al. 2024 (arXiv 2406.11704)", nemotron(96, 18432, 96, 8)},
-    {"opt_13b", "Zhang et al. 2022 (arXiv 2205.01068), sizes as released", opt(40, 5120, 40)},
-    {"opt_1_3b", "Zhang et al. 2022 (arXiv 2205.01068), sizes as released", opt(24, 2048, 32)},
-    {"opt_6_7b", "Zhang et al. 2022 (arXiv 2205.01068), sizes as released", opt(32, 4096, 32)},
+    {"opt_125m", kOpt, opt(12, 768, 12)},
+    {"opt_13b", kOpt, opt(40, 5120, 40)},
+    {"opt_175b", kOpt, opt(96, 12288, 96)},
+    {"opt_1_3b", kOpt, opt(24, 2048, 32)},
+    {"opt_2_7b", kOpt, opt(32, 2560, 32)},
+    {"opt_30b", kOpt, opt(48, 7168, 56)},
+    {"opt_66b", kOpt, opt(64, 9216, 72)},
+    {"opt_6_7b", kOpt, opt(32, 4096, 32)},
+    {"phi3_medium", kPhi, llama_shape(40, 5120, 40, 10, 17920, 32064, 4096)},
+    {"phi3_mini", kPhi, llama_shape(32, 3072, 32, 32, 8192, 32064, 4096)},
+    {"phi4_14b", kPhi, llama_shape(40, 5120, 40, 10, 17920, 100352, 4096)},
+    {"pythia_12b", kPythia, pythia(36, 5120, 40, 50688)},
+    {"pythia_160m", kPythia, pythia(12, 768, 12, 50304)},
+    {"pythia_1_4b", kPythia, pythia(24, 2048, 16, 50304)},
+    {"pythia_2_8b", kPythia, pythia(32, 2560, 32, 50304)},
+    {"pythia_410m", kPythia, pythia(24, 1024, 16, 50304)},
+    {"pythia_6_9b", kPythia, pythia(32, 4096, 32, 50432)},
+    {"qwen2_5_0_5b", kQwen25, tied(with_qkv_bias(llama_shape(24, 896, 14, 2, 4864, 151936, 4096)))},
+    {"qwen2_5_14b", kQwen25, with_qkv_bias(llama_shape(48, 5120, 40, 8, 13824, 152064, 4096))},
+    {"qwen2_5_1_5b", kQwen25,
+     tied(with_qkv_bias(llama_shape(28, 1536, 12, 2, 8960, 151936, 4096)))},
+    {"qwen2_5_32b", kQwen25, with_qkv_bias(llama_shape(64, 5120, 40, 8, 27648, 152064, 4096))},
+    {"qwen2_5_3b", kQwen25, tied(with_qkv_bias(llama_shape(36, 2048, 16, 2, 11008, 151936, 4096)))},
+    {"qwen2_72b", kQwen25, with_qkv_bias(llama_shape(80, 8192, 64, 8, 29568, 152064, 4096))},
     {"qwen2_7b", "Yang et al. 2024 (arXiv 2407.10671), sizes as released",
      with_qkv_bias(llama_shape(28, 3584, 28, 4, 18944, 152064, 4096))},
+    {"qwen3_0_6b", kQwen3, tied(qwen3(llama_shape(28, 1024, 16, 8, 3072, 151936, 4096)))},
+    {"qwen3_14b", kQwen3, qwen3(llama_shape(40, 5120, 40, 8, 17408, 151936, 4096))},
+    {"qwen3_1_7b", kQwen3, tied(qwen3(llama_shape(28, 2048, 16, 8, 6144, 151936, 4096)))},
     {"qwen3_235b_a22b", kQwen3,
      qwen3(with_experts(llama_shape(94, 4096, 64, 4, 1536, 151936, 4096), 128, 8))},
     {"qwen3_30b_a3b", kQwen3,
      qwen3(with_experts(llama_shape(48, 2048, 32, 4, 768, 151936, 4096), 128, 8))},
+    {"qwen3_32b", kQwen3, qwen3(llama_shape(64, 5120, 64, 8, 25600, 151936, 4096))},
+    {"qwen3_4b", kQwen3, tied(qwen3(llama_shape(36, 2560, 32, 8, 9728, 151936, 4096)))},
     {"qwen3_8b", kQwen3, qwen3(llama_shape(36, 4096, 32, 8, 12288, 151936, 4096))},
+    {"smollm2_1_7b", "Allal et al. 2025 (arXiv 2502.02737), sizes as released",
+     tied(llama_shape(24, 2048, 32, 32, 8192, 49152, 2048))},
     {"swin_huge", kUniap,
      SwinShape{.layers = {2, 2, 42, 2}, .heads = {8, 16, 32, 64}, .hidden = 320}, 16},
     {"swin_large", "Liu et al. 2021 (arXiv 2103.14030)",
@@ -241,9 +324,13 @@ constexpr std::array kTransformers = std::to_array<TransformerRow>({
     {"t5_large", "Raffel et al. 2020 (arXiv 1910.10683), sizes as released; as UniAP uses it",
      T5Shape{.encoder_layers = 24, .decoder_layers = 24, .hidden = 1024, .heads = 16, .ffn = 4096},
      2},
+    {"tinyllama_1_1b", "Zhang et al. 2024 (arXiv 2401.02385)",
+     llama_shape(22, 2048, 32, 4, 5632, 32000, 2048)},
     {"vit_huge", kUniap, VitShape{.layers = 32, .hidden = 1280, .heads = 16, .ffn = 5120}, 16},
     {"vit_large", "Dosovitskiy et al. 2021 (arXiv 2010.11929), ViT-L/16",
      VitShape{.layers = 24, .hidden = 1024, .heads = 16, .ffn = 4096}},
+    {"yi_34b", kYi, llama_shape(60, 7168, 56, 8, 20480, 64000, 4096)},
+    {"yi_6b", kYi, llama_shape(32, 4096, 32, 4, 11008, 64000, 4096)},
 });
 
 // Strictly ascending: no two rows have one name.

@@ -68,6 +68,7 @@ constexpr std::array kFamilies = {
     Family{"nemotron4", "nemotron4_15b"},
     Family{"olmo", "llama2_7b"},
     Family{"opt", "opt_1_3b"},
+    Family{"phi", "phi3_mini"},
     Family{"pythia", "gpt_neox_20b"},
     Family{"qwen3", "qwen3_8b"},
     Family{"qwen", "qwen2_7b"},
