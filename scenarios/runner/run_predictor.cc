@@ -51,6 +51,42 @@ Simulated simulate_run(const ParallelProblem& problem, const ParallelPlan& plan,
   return simulated;
 }
 
+// For runs that do not say what their ranks share, and ran: the optimiser's states, the activations
+// between tensor ranks, or all states, where less does not fit. It costs little time, so it comes
+// before recomputation. Nobody shares parameters beside a pipeline, which would gather them for
+// every micro-batch.
+Simulated share_what_it_takes(const ParallelProblem& problem, RunPlan& planned,
+                              const MemoryBudget& budget, Assumptions& assumptions) {
+  Simulated nothing = simulate_run(problem, planned.plan, budget);
+  const LayerStrategy& given = planned.plan.strategies.front();
+  const bool alone = given.data_parallel * given.context_parallel == 1;
+  const auto try_sharing = [&](int32_t stage, bool sequence) -> std::optional<Simulated> {
+    ParallelPlan plan = planned.plan;
+    for (LayerStrategy& each : plan.strategies) {
+      each.zero_stage = stage;
+      each.sequence_parallel = each.sequence_parallel || sequence;
+    }
+    Simulated shared = simulate_run(problem, plan, budget);
+    if (!shared.fits) return std::nullopt;
+    planned.plan = std::move(plan);
+    if (sequence)
+      assumptions.add("sequence_parallel", "yes", "not stated, and nothing fits without");
+    assumptions.add("zero_stage", stage, "not stated, the least that fits");
+    return shared;
+  };
+  if (planned.sharding_unsaid && !nothing.fits && !alone) {
+    if (std::optional<Simulated> shared = try_sharing(1, false)) return *std::move(shared);
+    if (planned.sequence_unsaid) {
+      if (std::optional<Simulated> shared = try_sharing(1, true)) return *std::move(shared);
+    }
+    if (planned.plan.pipeline_parallel == 1) {
+      if (std::optional<Simulated> shared = try_sharing(3, false)) return *std::move(shared);
+    }
+  }
+  if (planned.sharding_unsaid) assumptions.add("zero_stage", 0, "not stated");
+  return nothing;
+}
+
 // For runs that do not say what they recompute, and ran: as many layers as it takes to fit, and no
 // fewer than `least` of them. Time and memory lie between those of none and all.
 void recompute_what_it_takes(const ParallelProblem& problem, const RunPlan& planned,
@@ -297,7 +333,7 @@ Result<RunPrediction> RunPredictor::try_predict(const MeasuredRun& run,
       .communication_buffers = planned->communication_buffers,
       .other_logits = planned->other_logits,
       .optimizer_share = planned->optimizer_share};
-  Simulated simulated = simulate_run(problem, planned->plan, budget);
+  Simulated simulated = share_what_it_takes(problem, *planned, budget, assumptions);
   if (planned->recompute_up_to != Recompute::kNone) {
     recompute_what_it_takes(problem, *planned, budget, simulated, assumptions);
   }

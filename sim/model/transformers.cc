@@ -26,6 +26,7 @@ constexpr std::string_view kMpt = "mosaicml/llm-foundry, training yamls; learned
 constexpr std::string_view kQwen3 = "Yang et al. 2025 (arXiv 2505.09388), sizes as released";
 constexpr std::string_view kNemotron3 = "NVIDIA Nemotron-3, sizes as released with NeMo";
 constexpr std::string_view kGptOss = "OpenAI 2025 (arXiv 2508.10925), sizes as released";
+constexpr std::string_view kBaichuan = "Baichuan Inc. 2023 (arXiv 2309.10305), sizes as released";
 constexpr std::string_view kDeepSeekLlm = "DeepSeek-AI 2024 (arXiv 2401.02954), sizes as released";
 constexpr std::string_view kGemma = "Gemma Team 2024 (arXiv 2403.08295), sizes as released";
 constexpr std::string_view kLlama32 = "Meta 2024, Llama 3.2, sizes as released";
@@ -152,12 +153,21 @@ constexpr GptShape with_qkv_bias(GptShape shape) {
   return shape;
 }
 
+// 60 experts and one shared by all tokens, behind a gate of its own.
+constexpr GptShape qwen_moe(GptShape shape) {
+  shape.mlp.shared_hidden = 5632;
+  shape.other_block_parameters = shape.hidden;
+  return with_experts(shape, 60, 4);
+}
+
 // Position tables are longer than the samples here, as released.
 constexpr BertShape bert(int64_t layers, int64_t hidden, int64_t heads) {
   return {.layers = layers, .hidden = hidden, .heads = heads, .ffn = 4 * hidden};
 }
 
 constexpr std::array kTransformers = std::to_array<TransformerRow>({
+    {"baichuan2_13b", kBaichuan, llama_shape(40, 5120, 40, 40, 13696, 125696, 4096)},
+    {"baichuan2_7b", kBaichuan, llama_shape(32, 4096, 32, 32, 11008, 125696, 4096)},
     {"bert_base", "Devlin et al. 2019 (arXiv 1810.04805)", bert(12, 768, 12)},
     {"bert_huge", kUniap, bert(32, 1280, 16), 4},
     {"bert_large", "Devlin et al. 2019 (arXiv 1810.04805)", bert(24, 1024, 16)},
@@ -294,6 +304,8 @@ constexpr std::array kTransformers = std::to_array<TransformerRow>({
     {"pythia_2_8b", kPythia, pythia(32, 2560, 32, 50304)},
     {"pythia_410m", kPythia, pythia(24, 1024, 16, 50304)},
     {"pythia_6_9b", kPythia, pythia(32, 4096, 32, 50432)},
+    {"qwen1_5_moe_a2_7b", "Qwen Team 2024, sizes as released",
+     qwen_moe(with_qkv_bias(llama_shape(24, 2048, 16, 16, 1408, 151936, 4096)))},
     {"qwen2_5_0_5b", kQwen25, tied(with_qkv_bias(llama_shape(24, 896, 14, 2, 4864, 151936, 4096)))},
     {"qwen2_5_14b", kQwen25, with_qkv_bias(llama_shape(48, 5120, 40, 8, 13824, 152064, 4096))},
     {"qwen2_5_1_5b", kQwen25,

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 
@@ -81,19 +80,6 @@ constexpr double kAdapterEfficiency = 0.96;  // of the line rate, as InfiniBand 
 // Sold as 180 or 192 GB it is the same device.
 bool is_near(double stated_gb, double gb) {
   return std::fabs(stated_gb - gb) < 0.1 * gb;
-}
-
-std::optional<double> number_before(std::string_view text, size_t end, size_t* begin) {
-  size_t from = end;
-  while (from > 0 &&
-         (std::isdigit(static_cast<unsigned char>(text[from - 1])) != 0 || text[from - 1] == '.')) {
-    --from;
-  }
-  double value = 0;
-  const auto [stop, status] = std::from_chars(text.data() + from, text.data() + end, value);
-  if (status != std::errc() || stop != text.data() + end || value <= 0) return std::nullopt;
-  *begin = from;
-  return value;
 }
 
 // As stated, or in the name of the GPU: "A100-40G", "H100_80GB_HBM3".

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <variant>
 
+#include "scenarios/runner/measured_runs/run_wording.h"
 #include "sim/model/transformers.h"
 
 namespace soapbox::runner {
@@ -18,22 +18,45 @@ struct Alias {
 };
 // Names of run tables that are not ours with other punctuation.
 constexpr std::array kAliases = {
-    Alias{"bert", "bert_large"},           Alias{"deepseekv3", "deepseek_v3"},
-    Alias{"gpt3_27", "gpt3_2_7b"},         Alias{"gpt3_355m", "gpt3_350m"},
-    Alias{"gpt_1000b", "megatron_1t"},     Alias{"gpt_1008_0b", "megatron_1t"},
-    Alias{"gpt_145_6b", "megatron_145b"},  Alias{"gpt_162b", "megatron_162b"},
-    Alias{"gpt_174_6b", "gpt3_175b"},      Alias{"gpt_175b", "gpt3_175b"},
-    Alias{"gpt_18_4b", "megatron_18b"},    Alias{"gpt_1_7b", "megatron_1_7b"},
-    Alias{"gpt_22b", "megatron_22b"},      Alias{"gpt_310_1b", "megatron_310b"},
-    Alias{"gpt_39_1b", "megatron_39b"},    Alias{"gpt_3_6b", "megatron_3_6b"},
-    Alias{"gpt_529_6b", "megatron_530b"},  Alias{"gpt_530b", "megatron_530b"},
-    Alias{"gpt_5_9b", "megatron_5_9b"},    Alias{"gpt_76_1b", "megatron_76b"},
-    Alias{"gpt_7_5b", "megatron_7_5b"},    Alias{"grok1", "grok1_314b"},
-    Alias{"grok_1", "grok1_314b"},         Alias{"llama3_1_405b", "llama3_405b"},
-    Alias{"llama3_1_70b", "llama3_70b"},   Alias{"llama3_1_8b", "llama3_8b"},
-    Alias{"llama3_3_70b", "llama3_70b"},   Alias{"llama4_maverick_400b", "llama4_maverick"},
-    Alias{"llama_30b", "llama_33b"},       Alias{"llama_34b", "codellama_34b"},
-    Alias{"mt_nlg_530b", "megatron_530b"}, Alias{"opt_13", "opt_1_3b"},
+    Alias{"bert", "bert_large"},
+    Alias{"deepseekv3", "deepseek_v3"},
+    Alias{"gpt3_27", "gpt3_2_7b"},
+    Alias{"gpt3_355m", "gpt3_350m"},
+    Alias{"gpt_1000b", "megatron_1t"},
+    Alias{"gpt_1008_0b", "megatron_1t"},
+    Alias{"gpt_145_6b", "megatron_145b"},
+    Alias{"gpt_162b", "megatron_162b"},
+    Alias{"gpt_174_6b", "gpt3_175b"},
+    Alias{"gpt_175b", "gpt3_175b"},
+    Alias{"gpt_18_4b", "megatron_18b"},
+    Alias{"gpt_1_7b", "megatron_1_7b"},
+    Alias{"gpt_22b", "megatron_22b"},
+    Alias{"gpt_310_1b", "megatron_310b"},
+    Alias{"gpt_39_1b", "megatron_39b"},
+    Alias{"gpt_3_6b", "megatron_3_6b"},
+    Alias{"gpt_529_6b", "megatron_530b"},
+    Alias{"gpt_530b", "megatron_530b"},
+    Alias{"gpt_5_9b", "megatron_5_9b"},
+    Alias{"gpt_76_1b", "megatron_76b"},
+    Alias{"gpt_7_5b", "megatron_7_5b"},
+    Alias{"grok1", "grok1_314b"},
+    Alias{"grok_1", "grok1_314b"},
+    Alias{"llama1_13b", "llama_13b"},
+    Alias{"llama1_33b", "llama_33b"},
+    Alias{"llama1_65b", "llama_65b"},
+    Alias{"llama1_7b", "llama_7b"},
+    Alias{"llama3_1_405b", "llama3_405b"},
+    Alias{"llama3_1_70b", "llama3_70b"},
+    Alias{"llama3_1_8b", "llama3_8b"},
+    Alias{"llama3_3_70b", "llama3_70b"},
+    Alias{"llama4_maverick_400b", "llama4_maverick"},
+    Alias{"llama_30b", "llama_33b"},
+    Alias{"llama_34b", "codellama_34b"},
+    Alias{"mt_nlg_530b", "megatron_530b"},
+    Alias{"opt_13", "opt_1_3b"},
+    Alias{"qwen1_5_14b_moe", "qwen1_5_moe_a2_7b"},
+    Alias{"qwen2_5_72b", "qwen2_72b"},
+    Alias{"qwen2_5_7b", "qwen2_7b"},
 };
 
 // A family's shape without sizes: what a row of the table of stacks, or any other of the family,
@@ -142,25 +165,20 @@ bool begins_with_any(std::string_view name, std::span<const std::string_view> pr
                      [name](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-// Billions of parameters: stated, or in the name ("gpt-13b"). Nothing of mixtures of experts, whose
-// names may count the active ones ("a3b").
-std::optional<double> billions_of(const MeasuredRun& run, std::string_view name) {
-  if (name.find("moe") != std::string_view::npos) return std::nullopt;
+// Billions of parameters: stated, or in the name ("gpt-2.7b"). Nothing of mixtures of experts,
+// whose names may count the active ones ("a3b").
+std::optional<double> billions_of(const MeasuredRun& run) {
+  const std::string name = lower_case(run.model);
+  if (contains(name, "moe")) return std::nullopt;
   if (run.params_b) return run.params_b;
-  for (size_t end = name.size(); end-- > 1;) {
-    if (name[end] != 'b' || std::isdigit(static_cast<unsigned char>(name[end - 1])) == 0) continue;
+  for (size_t end = name.rfind('b'); end != std::string::npos && end > 0;
+       end = name.rfind('b', end - 1)) {
     size_t begin = end;
-    while (begin > 0 && (std::isdigit(static_cast<unsigned char>(name[begin - 1])) != 0 ||
-                         name[begin - 1] == '_')) {
-      --begin;
-    }
-    if (name.substr(0, begin).ends_with("_a")) return std::nullopt;
-    std::string number(name.substr(begin, end - begin));  // "2_7" is 2.7
-    if (const size_t point = number.find('_'); point != std::string::npos) number[point] = '.';
-    double value = 0;
-    const auto [stop, status] =
-        std::from_chars(number.data(), number.data() + number.size(), value);
-    if (status == std::errc() && stop == number.data() + number.size() && value > 0) return value;
+    const std::optional<double> value = number_before(name, end, &begin);
+    if (!value) continue;
+    const bool active = begin >= 2 && name[begin - 1] == 'a' &&
+                        std::isalnum(static_cast<unsigned char>(name[begin - 2])) == 0;
+    return active ? std::nullopt : value;
   }
   return std::nullopt;
 }
@@ -222,7 +240,7 @@ Result<StackChoice> choose_stack(const MeasuredRun& run, const std::string& name
                                       : "kind, by the sizes: the name is not known");
     return StackChoice{row, false};
   }
-  const std::optional<double> billions = billions_of(run, name);
+  const std::optional<double> billions = billions_of(run);
   const TransformerRow* nearest =
       billions ? nearest_by_parameters(*billions, is_gated(*row)) : nullptr;
   if (nearest == nullptr) {

@@ -78,6 +78,9 @@ TEST(ModelOfRun, OneModelHasManySpellings) {
                                  "llama3.1-8b-instruct", "meta-llama/Llama-3.1-8B-Instruct"}) {
     EXPECT_EQ(built(named(name)).parameter_count(), llama) << name;
   }
+  EXPECT_EQ(built(named("Qwen/Qwen2.5-7B-Instruct")).parameter_count(), 7'615'616'512);
+  EXPECT_EQ(built(named("qwen1.5_14B_MoE")).parameter_count(), 14'315'784'192);
+  EXPECT_EQ(built(named("Llama-3.3-70B")).block_count(), 80);
   EXPECT_EQ(built(named("GPT-3 175B")).parameter_count(),
             built(named("gpt3-175b")).parameter_count());
   EXPECT_EQ(built(named("Mixtral 8x7B")).parameter_count(),
@@ -105,6 +108,7 @@ TEST(ModelOfRun, SizesAreEnoughWhereTheNameIsNotKnown) {
 TEST(ModelOfRun, AFamilyWithoutSizesIsTheNearestInParameters) {
   EXPECT_EQ(built(named("gpt-13b")).block_count(), 40);  // that of GPT-3
   EXPECT_EQ(built(named("vicuna-13b")).layers[1].hidden, 5120);
+  EXPECT_EQ(built(named("Vicuna1_7B")).layers[1].hidden, 4096);  // its first version, of 7 billion
   EXPECT_THAT(refusal(named("qwen2-57b-a14b")), HasSubstr("no model of that name or near"));
   EXPECT_THAT(refusal(named("aurora-7b")), HasSubstr("or state its layers and hidden"));
 }

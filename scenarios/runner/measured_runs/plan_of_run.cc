@@ -404,6 +404,8 @@ Result<RunPlan> plan_of_run(const MeasuredRun& run, const Transformer& model, in
   strategy.expert_parallel = static_cast<int32_t>(expert_degree(run, model, *degrees, assumptions));
   strategy.sequence_parallel = sequence_parallel(run, *degrees, assumptions);
   set_sharding(run, model, gpus_per_node, strategy, assumptions);
+  result.sharding_unsaid = run.zero_stage.empty() && strategy.zero_stage == 0;
+  result.sequence_unsaid = run.sequence_parallel.empty() && strategy.tensor_parallel > 1;
   if (is_deepspeed(run)) {
     result.communication_buffers = kDeepSpeedBuckets;
     plan.gathers_per_layer = kDeepSpeedGathers;

@@ -21,6 +21,10 @@ struct RunPlan {
   // assumed where that does not fit; of `recompute_least` of the layers in any case.
   Recompute recompute_up_to = Recompute::kNone;
   double recompute_least = 0;
+  // Nobody says what data ranks share, or whether tensor ranks share norms and dropouts: the plan
+  // shares nothing, and what fits may be assumed.
+  bool sharding_unsaid = false;
+  bool sequence_unsaid = false;
   // What the framework sets aside on each device for its collectives, and what the last stage
   // holds besides one fp32 copy of its logits; negative where it holds none.
   Bytes communication_buffers;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +28,20 @@ inline bool says_yes(std::string_view text) {
 inline bool says_no(std::string_view text) {
   return text == "no" || text.starts_with("no ") || text.starts_with("none") || text == "false" ||
          text == "off" || text == "0";
+}
+
+// The positive number that ends before `end`; sets where it begins.
+inline std::optional<double> number_before(std::string_view text, size_t end, size_t* begin) {
+  size_t from = end;
+  while (from > 0 &&
+         (std::isdigit(static_cast<unsigned char>(text[from - 1])) != 0 || text[from - 1] == '.')) {
+    --from;
+  }
+  double value = 0;
+  const auto [stop, status] = std::from_chars(text.data() + from, text.data() + end, value);
+  if (status != std::errc() || stop != text.data() + end || value <= 0) return std::nullopt;
+  *begin = from;
+  return value;
 }
 
 // "ZeRO-3", "zero stage 3" and "zero3" alike: no '-', '_', '=' or blank before a digit.

@@ -31,20 +31,6 @@ int32_t stated_stage(const std::string& joined) {
   return says("1", "distributed optimizer") ? 1 : 0;
 }
 
-// A stage that nobody states: the least that leaves room for parameters, gradients and optimiser.
-int32_t stage_that_fits(const MeasuredRun& run, const Transformer& model,
-                        const LayerStrategy& strategy) {
-  constexpr double kUsualMemoryGb = 80;
-  constexpr double kParameter = 2, kGradient = 4, kOptimizer = 12;
-  const double memory = run.gpu_mem_gb.value_or(kUsualMemoryGb) * 0x1p30;
-  const double sharing =
-      double(strategy.tensor_parallel) * double(run.pp.value_or(1)) * strategy.expert_parallel;
-  const double count = static_cast<double>(model.parameter_count()) / sharing;
-  const double ranks = double(strategy.data_parallel) * strategy.context_parallel;
-  if (count * (kParameter + kGradient + kOptimizer) < memory || ranks == 1) return 0;
-  return count * (kParameter + kGradient + kOptimizer / ranks) < memory ? 1 : 3;
-}
-
 // Of a sharding group that nobody states: nodes enough that states take half of the memory at most.
 int64_t usual_shard_group(const MeasuredRun& run, const Transformer& model, int64_t ranks,
                           int64_t gpus_per_node) {
@@ -62,8 +48,7 @@ bool states_no_sharding(const std::string& text) {
 }
 
 // "zero1 (...)", "fsdp FULL_SHARD (zero3)", "3".
-int32_t stage_of(const MeasuredRun& run, const Transformer& model, const LayerStrategy& strategy,
-                 Assumptions& assumptions) {
+int32_t stage_of(const MeasuredRun& run, Assumptions& assumptions) {
   const std::string text = lower_case(run.zero_stage);
   const int32_t stated = stated_stage(joined_numbers(run.zero_stage));
   if (stated > 0 || states_no_sharding(text)) return stated;
@@ -78,8 +63,7 @@ int32_t stage_of(const MeasuredRun& run, const Transformer& model, const LayerSt
   if (contains(run.notes, "overlap-param-gather")) {
     return assume(1, "not stated; there are parameters to gather");
   }
-  const int32_t least = stage_that_fits(run, model, strategy);
-  return assume(least, least == 0 ? "not stated" : "not stated, the least whose states fit");
+  return 0;  // whoever simulates it sees what fits
 }
 
 }  // namespace
@@ -91,7 +75,7 @@ bool is_deepspeed(const MeasuredRun& run) {
 
 void set_sharding(const MeasuredRun& run, const Transformer& model, int64_t gpus_per_node,
                   LayerStrategy& strategy, Assumptions& assumptions) {
-  strategy.zero_stage = stage_of(run, model, strategy, assumptions);
+  strategy.zero_stage = stage_of(run, assumptions);
   const std::string text = lower_case(run.zero_stage);
   const auto ranks = int64_t{strategy.data_parallel} * strategy.context_parallel;
   std::optional<int64_t> group = number_after(text, "shard group ");
