@@ -68,7 +68,7 @@ Result<SearchOutcome> exhaustive_search(const SearchRequest& request) {
       changes.push_back({op, digits[op].config});
     }
     if (wrapped) return run.outcome("every plan of the space");
-    run.step(changes, kNoLimit);
+    run.move(changes);
   }
   return run.outcome("budget");
 }

@@ -19,14 +19,14 @@ namespace {
 
 // As many of the plans as the budget allows, the fastest first.
 std::vector<Plan> evaluated(SearchRun& run, std::vector<Plan> plans) {
-  std::vector<std::pair<Duration, size_t>> order;
+  std::vector<std::pair<PlanCost, size_t>> order;
   for (size_t i = 0; i < plans.size() && !run.finished(); ++i) {
     run.reset(plans[i]);
-    order.emplace_back(run.current_time(), i);
+    order.emplace_back(run.current_cost(), i);
   }
   std::sort(order.begin(), order.end());
   std::vector<Plan> sorted;
-  for (const auto& [time, i] : order) sorted.push_back(std::move(plans[i]));
+  for (const auto& [cost, i] : order) sorted.push_back(std::move(plans[i]));
   return sorted;
 }
 
@@ -36,9 +36,9 @@ void climb(SearchRun& run, const Neighbourhood& around, const ProposalRow& propo
   uint64_t failures = 0;
   while (!run.finished() && failures < patience) {
     proposals.propose(around, run.current(), rng, changes);
-    const Duration before = run.current_time();
-    run.step(changes, before);
-    failures = run.current_time() < before ? 0 : failures + 1;
+    const PlanCost before = run.current_cost();
+    run.step(changes, before.time);
+    failures = run.current_cost() < before ? 0 : failures + 1;
   }
 }
 

@@ -32,7 +32,7 @@ void run_chain(SearchRun& run, const Neighbourhood& around, const ProposalRow& p
                const Plan& start, double beta, ChainLimits limits, Rng& rng) {
   const uint64_t begin = run.evaluations();
   run.reset(start);
-  Duration best = run.current_time();
+  PlanCost best = run.current_cost();
   uint64_t best_length = 1;
   std::vector<ConfigChange> changes;
   while (!run.finished() && around.device_count() > 1) {
@@ -41,8 +41,8 @@ void run_chain(SearchRun& run, const Neighbourhood& around, const ProposalRow& p
     if (length >= limits.shortest && 2 * (length - best_length) > length) return;
     proposals.propose(around, run.current(), rng, changes);
     run.step(changes, metropolis_limit(run.current_time(), beta, rng));
-    if (run.current_time() < best) {
-      best = run.current_time();
+    if (run.current_cost() < best) {
+      best = run.current_cost();
       best_length = length + 1;
     }
   }

@@ -62,19 +62,41 @@ void SearchRun::step(std::span<const ConfigChange> changes, Duration limit) {
   end_evaluation();
 }
 
+void SearchRun::move(std::span<const ConfigChange> changes) {
+  SOAPBOX_CHECK(!finished(), "the search is over");
+  evaluator_.propose(changes);
+  evaluator_.accept();
+  end_evaluation();
+}
+
 void SearchRun::end_evaluation() {
-  const Duration time = evaluator_.current_time();
-  if (best_.improvements.empty() || time < best_.best_time) {
+  const auto& [excess, time] = evaluator_.current_cost();
+  const bool none_fitted = best_.improvements.empty();
+  if (excess > Bytes()) {
+    if (none_fitted && (evaluations() == 1 || evaluator_.current_cost() < nearest_cost_)) {
+      nearest_ = evaluator_.current();
+      nearest_cost_ = evaluator_.current_cost();
+    }
+  } else if (none_fitted || time < best_.best_time) {
     best_.best = evaluator_.current();
     best_.best_time = time;
     best_.best_at_evaluation = evaluations();
     best_.improvements.push_back({evaluations(), time, thread_cpu_s() - cpu_start_s_});
   }
-  if (request_.progress && !request_.progress(evaluations(), best_.best_time)) stopped_ = true;
+  std::optional<Duration> best;
+  if (!best_.improvements.empty()) best = best_.best_time;
+  if (request_.progress && !request_.progress(evaluations(), best)) stopped_ = true;
 }
 
-SearchOutcome SearchRun::outcome(std::string reason) const {
-  SOAPBOX_CHECK(!best_.improvements.empty(), "a search evaluates at least one plan");
+Result<SearchOutcome> SearchRun::outcome(std::string reason) const {
+  SOAPBOX_CHECK(evaluations() > 0, "a search evaluates at least one plan");
+  if (best_.improvements.empty()) {
+    const Outcome lacking = simulate(request_.problem, nearest_).outcome;
+    return Error{stopped_ ? ErrorCode::kInterrupted : ErrorCode::kInfeasible,
+                 str_cat("none of ", evaluations(), " plans fits the memory; the nearest is ",
+                         describe(request_.problem.cluster, std::get<Infeasible>(lacking))),
+                 {}};
+  }
   SearchOutcome outcome = best_;
   outcome.evaluations = evaluations();
   outcome.stop_reason = stopped_     ? "stopped by the caller"

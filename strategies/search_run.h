@@ -25,8 +25,6 @@ struct SettingsUsed {
 // Refuses an empty budget, and settings that are unknown, out of range or not the searcher's.
 Status check_request(std::string_view searcher, const SearchRequest& request, SettingsUsed used);
 
-inline constexpr Duration kNoLimit = Duration(INT64_MAX);
-
 class SearchRun {
  public:
   explicit SearchRun(const SearchRequest& request);
@@ -36,15 +34,20 @@ class SearchRun {
   uint64_t evaluations() const { return evaluator_.evaluations(); }
   const Plan& current() const { return evaluator_.current(); }
   Duration current_time() const { return evaluator_.current_time(); }
+  const PlanCost& current_cost() const { return evaluator_.current_cost(); }
 
   // Each counts one evaluation, after which the current plan is recorded if it is the best so far.
   // REQUIRES: !finished().
   void reset(const Plan& plan);
-  // Moves to the current plan with these changes if that takes at most `limit`, else stays.
+  // Moves to the current plan with these changes, if that exceeds no memory by more than the
+  // current plan does, and takes at most `limit` where it exceeds it by as much; else stays.
   void step(std::span<const ConfigChange> changes, Duration limit);
+  // The same, unconditionally.
+  void move(std::span<const ConfigChange> changes);
 
-  // `reason` is why the searcher ended by itself. REQUIRES: at least one evaluation.
-  SearchOutcome outcome(std::string reason) const;
+  // `reason` is why the searcher ended by itself. Error: no plan fitted. REQUIRES: at least one
+  // evaluation.
+  Result<SearchOutcome> outcome(std::string reason) const;
 
  private:
   void end_evaluation();
@@ -54,6 +57,8 @@ class SearchRun {
   double cpu_start_s_;
   bool stopped_ = false;
   SearchOutcome best_;
+  Plan nearest_;  // to fit, while none has
+  PlanCost nearest_cost_;
 };
 
 }  // namespace soapbox::strategies

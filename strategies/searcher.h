@@ -3,11 +3,13 @@
 // Contract: the searcher judges plans only through an Evaluator; it stops when that has counted
 // budget.evaluations simulations (it may stop earlier and says why); it takes all randomness from
 // Philox streams of `seed`; same problem, budget, settings and seed give the same answer. Budgets
-// count evaluations, never seconds.
+// count evaluations, never seconds. The answer fits the memory; where no plan that was seen does,
+// the error says what the nearest one lacks.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,9 +59,9 @@ struct SearchSettings {
 };
 inline constexpr std::string_view kRandomStart = "random";
 
-// Called at each evaluation's end with (evaluations done, best time); false asks for a clean early
-// stop.
-using Progress = std::function<bool(uint64_t, Duration)>;
+// Called at each evaluation's end with (evaluations done, best time, of plans that fit); false asks
+// for a clean early stop.
+using Progress = std::function<bool(uint64_t, std::optional<Duration>)>;
 
 struct SearchRequest {
   const Problem& problem;

@@ -47,7 +47,7 @@ TEST_P(EverySearcher, NeverExceedsItsBudget) {
     uint64_t calls = 0;
     uint64_t last = 0;
     SearchRequest request{lenet_->problem(), {budget}, 3, {}, {}};
-    request.progress = [&](uint64_t evaluations, Duration) {
+    request.progress = [&](uint64_t evaluations, std::optional<Duration>) {
       ++calls;
       EXPECT_EQ(evaluations, last + 1) << "progress is told of every evaluation";
       last = evaluations;
@@ -80,8 +80,8 @@ TEST_P(EverySearcher, ReportsAValidPlanAndItsSimulatedTime) {
 TEST_P(EverySearcher, RecordsEveryImprovementOnce) {
   std::vector<Improvement> heard;
   SearchRequest request{lenet_->problem(), {200}, 9, {}, {}};
-  request.progress = [&](uint64_t evaluations, Duration best) {
-    if (heard.empty() || best < heard.back().iteration_time) heard.push_back({evaluations, best});
+  request.progress = [&](uint64_t evaluations, std::optional<Duration> best) {
+    if (heard.empty() || *best < heard.back().iteration_time) heard.push_back({evaluations, *best});
     return true;
   };
   const SearchOutcome outcome = search(GetParam(), request);
@@ -101,7 +101,7 @@ TEST_P(EverySearcher, RecordsEveryImprovementOnce) {
 
 TEST_P(EverySearcher, StopsWhenItsCallerAsks) {
   SearchRequest request{lenet_->problem(), {1000}, 1, {}, {}};
-  request.progress = [](uint64_t evaluations, Duration) { return evaluations < 17; };
+  request.progress = [](uint64_t evaluations, std::optional<Duration>) { return evaluations < 17; };
   const SearchOutcome outcome = search(GetParam(), request);
   EXPECT_EQ(outcome.evaluations, 17u);
   EXPECT_EQ(outcome.stop_reason, "stopped by the caller");
@@ -118,6 +118,41 @@ TEST_P(EverySearcher, NeverBeatsTheOptimum) {
     const SearchOutcome found = search(GetParam(), {tiny_->problem(), {500}, seed, {}, {}});
     EXPECT_GE(found.best_time, optimum.best_time) << "seed " << seed;
   }
+}
+
+// The fastest plan of all fits with a quarter to spare, and many others do not.
+TEST_P(EverySearcher, FindsAPlanThatFitsInEitherModeOfSimulation) {
+  const SearcherRow& oracle = **find_searcher("exhaustive");
+  Problem problem = tiny_->problem();
+  const SearchOutcome fastest = search(oracle, {problem, {10000}, 0, {}, {}});
+  const auto peaks = simulate(problem, fastest.best).peaks;
+  const DeviceId fullest = fullest_device(tiny_->cluster, peaks);
+  const Bytes tensors = peaks[fullest].total() - kWorkspaces;
+  problem.options.reserved =
+      tiny_->cluster.hardware_of(fullest).memory - kWorkspaces - Bytes(tensors.count() * 5 / 4);
+  const SearchOutcome optimum = search(oracle, {problem, {10000}, 0, {}, {}});
+  EXPECT_EQ(optimum.best_time, fastest.best_time);
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    SearchRequest request{problem, {500}, seed, {}, {}};
+    const SearchOutcome found = search(GetParam(), request);
+    EXPECT_GE(found.best_time, optimum.best_time);
+    // Simulating it again refuses what does not fit.
+    EXPECT_EQ(simulated(problem, found.best), found.best_time);
+    request.settings.simulation = SimulationMode::kFull;
+    EXPECT_TRUE(same_search(found, search(GetParam(), request)));
+  }
+}
+
+TEST_P(EverySearcher, SaysWhatTheNearestPlanLacksWhereNoneFits) {
+  Problem problem = tiny_->problem();
+  problem.options.reserved = tiny_->cluster.hardware_of(DeviceId(0)).memory;
+  const Result<SearchOutcome> outcome = GetParam().search({problem, {20}, 0, {}, {}});
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, ErrorCode::kInfeasible);
+  EXPECT_NE(outcome.error().message.find(
+                " plans fits the memory; the nearest is out of memory on node0.gpu"),
+            std::string::npos)
+      << outcome.error().message;
 }
 
 TEST_P(EverySearcher, RefusesAnEmptyBudget) {
@@ -174,6 +209,18 @@ TEST_P(LocalSearcher, FindsTheOptimumOfATinySpace) {
       EXPECT_EQ(search(row(), request).best_time, optimum) << proposals << " seed " << seed;
     }
   }
+}
+
+// Eight tables of 256 MB: a device has room for 1.5 GiB, so all of them fit none.
+TEST_P(LocalSearcher, WorksItsWayFromWhatDoesNotFitToWhatDoes) {
+  const auto test = test_problem("dlrm_random", 4);
+  Problem problem = test->problem();
+  problem.options.reserved = gibibytes(16) - mebibytes(1536);
+  SearchRequest request{problem, {400}, 1, {}, {}};
+  request.settings.starts = {"data_parallel"};
+  const SearchOutcome outcome = search(row(), request);
+  EXPECT_GT(outcome.improvements.front().evaluation, 1u);
+  EXPECT_EQ(simulated(problem, outcome.best), outcome.best_time);
 }
 
 TEST_P(LocalSearcher, DiffersBetweenSeeds) {

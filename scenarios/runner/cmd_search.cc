@@ -121,10 +121,12 @@ Result<CommandResult> run(const Arguments& arguments, const Console& console) {
   const Interrupt interrupt;
   Progress progress(console, options->method.budget);
   const Result<Execution> execution =
-      execute(**loaded, options->method, options->seed, [&](uint64_t evaluations, Duration best) {
-        progress.at(evaluations, str_cat("best ", best.seconds() * 1e3, " ms"));
-        return !interrupt.requested();
-      });
+      execute(**loaded, options->method, options->seed,
+              [&](uint64_t evaluations, std::optional<Duration> best) {
+                progress.at(evaluations, best ? str_cat("best ", best->seconds() * 1e3, " ms")
+                                              : "no plan fits the memory so far");
+                return !interrupt.requested();
+              });
   progress.clear();
   if (!execution) return execution.error();
   if (const std::optional<std::string> path = arguments.text("out")) {

@@ -52,11 +52,6 @@ Status judge(const Problem& problem, Execution& execution) {
   return ok();
 }
 
-Result<Execution> if_feasible(Result<Execution> execution) {
-  if (!execution || execution->infeasible.empty()) return execution;
-  return Error{ErrorCode::kInfeasible, std::move(execution->infeasible), {}};
-}
-
 // What a stored run says of its method, besides budget and seed: sorted keys, no spaces.
 std::string canonical_settings(const MethodSpec& method) {
   nlohmann::json settings = nlohmann::json::object();
@@ -117,11 +112,15 @@ Result<Execution> execute(const LoadedProblem& loaded, const MethodSpec& method,
   if (method.kind == MethodSpec::Kind::kRecipe) {
     Result<Plan> plan = make_recipe(problem, method.name, method.settings.sync);
     if (!plan) return plan.error();
-    return if_feasible(execute_plan(loaded, *std::move(plan)));
+    Result<Execution> execution = execute_plan(loaded, *std::move(plan));
+    if (execution && !execution->infeasible.empty()) {
+      return Error{ErrorCode::kInfeasible, std::move(execution->infeasible), {}};
+    }
+    return execution;
   }
   const Stopwatch stopwatch;
   Execution execution;
-  const strategies::Progress watched = [&](uint64_t evaluations, Duration best) {
+  const strategies::Progress watched = [&](uint64_t evaluations, std::optional<Duration> best) {
     const bool go_on = !progress || progress(evaluations, best);
     execution.interrupted = execution.interrupted || !go_on;
     return go_on;
@@ -134,9 +133,10 @@ Result<Execution> execute(const LoadedProblem& loaded, const MethodSpec& method,
   if (!judged) return judged.error();
   SOAPBOX_CHECK(execution.report.iteration_time == execution.search.best_time,
                 "the searcher's time is not the simulator's");
+  SOAPBOX_CHECK(execution.infeasible.empty(), "the searcher's plan does not fit");
   execution.started_at = stopwatch.started_at();
   execution.wall_s = stopwatch.seconds();
-  return if_feasible(std::move(execution));
+  return execution;
 }
 
 double time_one_evaluation(const LoadedProblem& loaded) {

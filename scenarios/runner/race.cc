@@ -92,11 +92,12 @@ class Runner {
     const LoadedProblem& loaded = *race_.problems[entry.planned.contest];
     const MethodSpec method = method_of(race_.experiment, entry.planned);
     const Result<Execution> execution =
-        execute(loaded, method, entry.planned.seed, [this](uint64_t, Duration) {
+        execute(loaded, method, entry.planned.seed, [this](uint64_t, std::optional<Duration>) {
           evaluations_.fetch_add(1, std::memory_order_relaxed);
           return !stopping();
         });
     if (!execution) {
+      if (stopping()) return;
       entry.row = failed_row(entry, execution.error(), console_.command_line);
     } else if (!execution->interrupted) {
       entry.row = run_row(loaded, entry.key, *execution, console_.command_line);

@@ -71,6 +71,8 @@ DeltaSimulation::EdgePart DeltaSimulation::make_edge(EdgeId edge, const Plan& pl
   part.sends = std::make_shared<const EdgeSends>(
       sender_.make(edge_block_, producer, consumer, backward, transfers_));
   part.profile = make_edge_profile(edge_block_, *part.sends, producer, demands_);
+  part.memory = std::make_shared<const EdgeMemory>(
+      make_edge_memory(model.graph, edge, edge_block_, producer, consumer));
   part.block.sums = edge_block_.sums;
   if (runs_task_graphs_) part.block.pairs = edge_block_.pairs;  // lower() reads them
   return part;
@@ -129,6 +131,7 @@ void DeltaSimulation::exchange_edges_and_weights() {
   for (size_t i = 0; i < touched_edges_.size(); ++i) {
     std::swap(blocks_.edges[touched_edges_[i]], edge_parts_[i].block);
     std::swap(sends_.edges[touched_edges_[i]], edge_parts_[i].sends);
+    std::swap(edge_memory_[touched_edges_[i]], edge_parts_[i].memory);
   }
   for (size_t i = 0; i < touched_weights_.size(); ++i) {
     const WeightId weight = touched_weights_[i];
@@ -166,6 +169,7 @@ Duration DeltaSimulation::reset(const Plan& plan) {
   sends_.edges.assign(graph.edges().size(), {});
   sends_.weights.assign(graph.weights().size(), {});
   bounds_ = PlanBounds(graph, problem_.cluster);
+  edge_memory_.assign(graph.edges().size(), {});
   serial_ = Duration();
   std::vector<OpId> all;
   for (const OpId op : graph.ops().ids()) all.push_back(op);
@@ -213,6 +217,20 @@ std::optional<SimTime> DeltaSimulation::run_task_graph(const Plan& plan, SimTime
     if (timeline_.makespan > limit) return std::nullopt;
   }
   return timeline_.makespan;
+}
+
+Bytes DeltaSimulation::excess(const Plan& plan) const {
+  const Cluster& cluster = problem_.cluster;
+  const IdVector<DeviceId, Bytes> bound =
+      memory_bound(problem_.model.graph, cluster, plan, edge_memory_, blocks_.weights);
+  bool fits = true;
+  for (const DeviceId device : bound.ids()) {
+    fits &= bound[device] + problem_.options.reserved <= cluster.hardware_of(device).memory;
+  }
+  if (fits) return Bytes();
+  const auto peaks = simulate(problem_, plan, MemoryCheck::kRegardless).peaks;
+  const auto reason = out_of_memory(cluster, problem_.options.reserved, peaks);
+  return reason ? reason->needed - reason->available : Bytes();
 }
 
 void DeltaSimulation::accept() {

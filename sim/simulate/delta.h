@@ -30,6 +30,7 @@
 #include "sim/engine/flow_engine.h"
 #include "sim/plan/plan.h"
 #include "sim/simulate/lower_bound.h"
+#include "sim/simulate/memory_bound.h"
 #include "sim/simulate/plan_engine.h"
 #include "sim/simulate/sends.h"
 #include "sim/simulate/simulate.h"
@@ -48,6 +49,9 @@ class DeltaSimulation {
                                   std::optional<Duration> limit = {});
   void accept();
   void reject();
+  // By how much the fullest device of `plan`, the current or the proposed one, exceeds its memory;
+  // zero where all fit. Simulates only where the bound of memory_bound.h does not fit.
+  Bytes excess(const Plan& plan) const;
 
   // Every task's times under `plan`, the current or the proposed one, by the ids of lower(): what a
   // full run must equal. Not where proposals run as task graphs.
@@ -64,6 +68,7 @@ class DeltaSimulation {
     EdgeBlock block;
     std::shared_ptr<const EdgeSends> sends;
     EdgeProfile profile;
+    std::shared_ptr<const EdgeMemory> memory;
   };
   struct WeightPart {
     SyncBlock block;
@@ -98,6 +103,7 @@ class DeltaSimulation {
   PlanBlocks blocks_;  // of the current plan, or of the pending one
   PlanSends sends_;
   PlanBounds bounds_;
+  PlanEdgeMemory edge_memory_;
   DemandSum demands_;
   Duration serial_;
 

@@ -24,8 +24,9 @@ Duration Evaluator::reset(const Plan& plan) {
   SOAPBOX_CHECK(!pending_, "a proposal is pending");
   ++evaluations_;
   current_ = plan;
-  current_time_ = simulation_.reset(plan);
-  return current_time_;
+  current_cost_.time = simulation_.reset(plan);
+  current_cost_.excess = simulation_.excess(plan);
+  return current_cost_.time;
 }
 
 std::optional<Duration> Evaluator::evaluate(std::span<const ConfigChange> changes,
@@ -39,13 +40,18 @@ std::optional<Duration> Evaluator::evaluate(std::span<const ConfigChange> change
     changed.push_back(change.op);
   }
   pending_ = true;
-  if (mode_ == SimulationMode::kDelta) {
-    pending_time_ = simulation_.propose(current_, changed, limit);
-  } else {
-    pending_time_ = simulation_.reset(current_);
-    if (limit && *pending_time_ > *limit) pending_time_.reset();
-  }
-  return pending_time_;
+  pending_cost_.reset();
+  // What lacks less than the current plan is better at any time.
+  const bool stops = limit && current_cost_.excess == Bytes();
+  const std::optional<Duration> last = stops ? limit : std::nullopt;
+  const std::optional<Duration> time = mode_ == SimulationMode::kDelta
+                                           ? simulation_.propose(current_, changed, last)
+                                           : simulation_.reset(current_);
+  if (!time || (last && *time > *last)) return std::nullopt;
+  const PlanCost cost{simulation_.excess(current_), *time};
+  if (limit && cost > PlanCost{current_cost_.excess, *limit}) return std::nullopt;
+  pending_cost_ = cost;
+  return time;
 }
 
 Duration Evaluator::propose(std::span<const ConfigChange> changes) {
@@ -57,9 +63,9 @@ std::optional<Duration> Evaluator::propose(std::span<const ConfigChange> changes
 }
 
 void Evaluator::accept() {
-  SOAPBOX_CHECK(pending_ && pending_time_, "no proposal to accept");
+  SOAPBOX_CHECK(pending_ && pending_cost_, "no proposal to accept");
   pending_ = false;
-  current_time_ = *pending_time_;
+  current_cost_ = *pending_cost_;
   simulation_.accept();
 }
 

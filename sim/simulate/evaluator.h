@@ -1,5 +1,9 @@
 // Evaluator: all that a searcher sees of the simulator. It holds a current plan, evaluates changes
 // of it, and counts every simulation against the budget.
+//
+// Plans that do not fit the memory come after all that fit, in the order of what the fullest device
+// lacks, then of time: the order of Deb (An efficient constraint handling method for genetic
+// algorithms, 2000), by which a search that starts where nothing fits works its way to what does.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +24,13 @@ struct ConfigChange {
   OpConfig config;
 };
 
+// What plans are compared by.
+struct PlanCost {
+  Bytes excess;  // of the fullest device over its memory; zero if the plan fits
+  Duration time;
+  friend auto operator<=>(const PlanCost&, const PlanCost&) = default;
+};
+
 // How a change is evaluated; the results are the same to the picosecond.
 //   kFull   lower and simulate the whole plan again (FlexFlow's full simulation)
 //   kDelta  lower again only what changed, and simulate only until the limit is certainly exceeded
@@ -37,8 +48,8 @@ class Evaluator {
   // The iteration time of the current plan with these operators changed. Counts one evaluation. The
   // change is pending until accept() or reject(); at most one is pending.
   Duration propose(std::span<const ConfigChange> changes);
-  // The same, or nothing if the iteration time is above `limit`: a simulation may stop as soon as
-  // that is certain. After nothing only reject() may follow.
+  // The same, or nothing if the cost is above the current excess with this time: a simulation may
+  // stop as soon as that is certain. After nothing only reject() may follow.
   std::optional<Duration> propose(std::span<const ConfigChange> changes, Duration limit);
   void accept();
   void reject();
@@ -46,7 +57,8 @@ class Evaluator {
   const Problem& problem() const { return problem_; }
   // With a proposal pending, the proposed plan.
   const Plan& current() const { return current_; }
-  Duration current_time() const { return current_time_; }
+  Duration current_time() const { return current_cost_.time; }
+  const PlanCost& current_cost() const { return current_cost_; }
   uint64_t evaluations() const { return evaluations_; }
 
  private:
@@ -57,9 +69,9 @@ class Evaluator {
   SimulationMode mode_;
   DeltaSimulation simulation_;
   Plan current_;
-  Duration current_time_;
+  PlanCost current_cost_;
   std::vector<ConfigChange> undo_;  // the old configurations of the pending change
-  std::optional<Duration> pending_time_;
+  std::optional<PlanCost> pending_cost_;
   bool pending_ = false;
   uint64_t evaluations_ = 0;
 };

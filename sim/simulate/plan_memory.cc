@@ -21,18 +21,6 @@ bool folds_batch_norm(const OpGraph& graph, const Operator& op) {
   return graph.weight(op.weights.front().weight).shape.back() == fan_in + 2;
 }
 
-Bytes sample_bytes(const OpGraph& graph, EdgeId edge, const OpConfig& reader, size_t piece) {
-  const auto& [producer, consumer, input] = graph.edge(edge);
-  const Operator& samples = graph.op(producer);
-  const Operator& op = graph.op(consumer);
-  const std::array<Range, kMaxDims> ranges = piece_of(op, reader, piece);
-  int64_t elements = 1;
-  for (size_t d = 0; d < samples.output_rank; ++d) {
-    elements *= op.inputs[input].axes[d].apply(ranges, samples.dims[d].size).extent();
-  }
-  return Bytes(elements * size_bytes(samples.type));
-}
-
 // When something is held, and how much.
 struct Holding {
   SimTime from = SimTime(INT64_MAX);
@@ -314,6 +302,18 @@ Bytes inside_bytes(const OpGraph& graph, OpId id, const OpConfig& config) {
     return Bytes(queries * states * size_bytes(op.type));
   }
   return folds_batch_norm(graph, op) ? output : Bytes();
+}
+
+Bytes sample_bytes(const OpGraph& graph, EdgeId edge, const OpConfig& reader, size_t piece) {
+  const auto& [producer, consumer, input] = graph.edge(edge);
+  const Operator& samples = graph.op(producer);
+  const Operator& op = graph.op(consumer);
+  const std::array<Range, kMaxDims> ranges = piece_of(op, reader, piece);
+  int64_t elements = 1;
+  for (size_t d = 0; d < samples.output_rank; ++d) {
+    elements *= op.inputs[input].axes[d].apply(ranges, samples.dims[d].size).extent();
+  }
+  return Bytes(elements * size_bytes(samples.type));
 }
 
 PlanMemory memory_of(const OpGraph& graph, const Cluster& cluster, const Plan& plan,

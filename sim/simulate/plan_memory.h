@@ -39,6 +39,9 @@ namespace soapbox {
 Bytes output_bytes(const Operator& op, const OpConfig& config);
 Bytes inside_bytes(const OpGraph& graph, OpId op, const OpConfig& config);
 
+// Of the samples that a piece reads through an edge.
+Bytes sample_bytes(const OpGraph& graph, EdgeId edge, const OpConfig& reader, size_t piece);
+
 // Held in [from, until).
 struct Allocation {
   DeviceId device;

@@ -40,6 +40,9 @@ struct SyncTask {
   uint32_t after_end = 0;
   uint32_t contributors_begin = 0;
   uint32_t contributors_end = 0;
+
+  // A replica's gradient, to its parameter server.
+  bool is_push() const { return kind == TaskKind::kSyncTransfer && end == MeetingEnd::kReceiver; }
 };
 
 // A slice of the weight that a device holds.
