@@ -105,6 +105,7 @@ Collectives::Collectives(int64_t ranks, Bytes most, Trace& trace)
     release();
     throw;
   }
+  check(cudaSetDevice(0));  // as it was
 }
 
 Collectives::~Collectives() {

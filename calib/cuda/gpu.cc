@@ -90,6 +90,12 @@ bool Gpu::reach(int peer) const {
   return true;
 }
 
+void Gpu::give_back() const {
+  cudaMemPool_t pool = nullptr;
+  check(cudaDeviceGetDefaultMemPool(&pool, number_));
+  check(cudaMemPoolTrimTo(pool, 0));
+}
+
 void Gpu::flush(cudaStream_t stream) const {
   launch_flush(flush_.data(), flush_bytes_, stream);
 }

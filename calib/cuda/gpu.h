@@ -70,7 +70,8 @@ class Gpu {
   static constexpr size_t kWorkspaceBytes = size_t{1} << 30;
   // Buffers whose contents push all others out of the second-level cache.
   void flush(cudaStream_t stream) const;
-  void wait() const;  // for everything on the first stream
+  void wait() const;       // for everything on the first stream
+  void give_back() const;  // what buffers had and nobody has now: others cannot use it before
 
  private:
   int number_;

@@ -58,6 +58,7 @@ class CudaModule : public KernelModule {
   }
   Result<std::unique_ptr<CollectiveGroup>> collectives(int64_t ranks, Bytes most) override {
     return tried(str_cat("collectives of ", ranks, " GPUs"), [&] {
+      gpu_.give_back();
       return std::unique_ptr<CollectiveGroup>(
           std::make_unique<cuda::Collectives>(ranks, most, trace_));
     });

@@ -27,6 +27,7 @@ TEST(Trace, RecordsHaveTheSizesThatThisBuildReads) {
   EXPECT_EQ(offsetof(KernelRecord, start), 16U);
   EXPECT_EQ(offsetof(KernelRecord, name), 104U);
   EXPECT_EQ(sizeof(CopyRecord), 96U);
+  EXPECT_EQ(sizeof(PeerCopyRecord), 96U);
   EXPECT_EQ(sizeof(SetRecord), 88U);
   uint32_t version = 0;
   ASSERT_EQ(cuptiGetVersion(&version), CUPTI_SUCCESS);
@@ -87,6 +88,13 @@ class RecordBuffer {
     record.end = end;
     append(&record, sizeof record);
   }
+  void add_peer_copy(uint64_t start, uint64_t end) {
+    PeerCopyRecord record{};
+    record.kind = CUPTI_ACTIVITY_KIND_MEMCPY2;
+    record.start = start;
+    record.end = end;
+    append(&record, sizeof record);
+  }
   size_t read(std::vector<Activity>& out) { return read_records(bytes_, used_, out); }
 
  private:
@@ -104,15 +112,18 @@ TEST(Trace, BuffersAreReadRecordByRecord) {
   buffer.add_kernel(kMarkName, 30, 31);
   buffer.add_kernel("sgemm", 40, 90);
   buffer.add_copy(95, 99);
+  buffer.add_peer_copy(100, 107);
   buffer.add_kernel("lost", 0, 0);  // CUPTI had no room for its times
   std::vector<Activity> read;
   EXPECT_EQ(buffer.read(read), 1U);
-  ASSERT_EQ(read.size(), 4U);
+  ASSERT_EQ(read.size(), 5U);
   EXPECT_EQ(read[0].kind, Activity::Kind::kFlush);
   EXPECT_EQ(read[1].kind, Activity::Kind::kMark);
   EXPECT_EQ(read[2].kind, Activity::Kind::kKernel);
   EXPECT_EQ(read[2].end_ns - read[2].start_ns, 50);
   EXPECT_EQ(read[3].kind, Activity::Kind::kCopy);
+  EXPECT_EQ(read[4].kind, Activity::Kind::kCopy);
+  EXPECT_EQ(read[4].end_ns - read[4].start_ns, 7);
 }
 
 std::vector<Activity> two_runs() {

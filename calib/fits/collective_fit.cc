@@ -149,7 +149,7 @@ Values best_of_starts(const Values& first, const std::function<double(const Valu
 
 CollectiveProfile fit_protocols(const CollectiveSamples& samples, const FittedLibrary& library,
                                 const CollectiveProfile* network) {
-  CollectiveProfile profile = public_constants(true);
+  CollectiveProfile profile = public_constants(library.link_type == "nvlink");
   profile.switch_reduction_ranks = library.switch_reduction_ranks;
   Values values;
   for (const Protocol& protocol : profile.protocols) {
@@ -353,6 +353,7 @@ CollectiveFit fit_collectives(const CollectiveSamples& samples, const FittedLibr
   CollectiveFit fit;
   fit.profile = fit_protocols(samples, library, network);
   fit.profile.source = library.source;
+  fit.profile.link_type = library.link_type;
   fit.profile.hardware.assign(library.hardware.begin(), library.hardware.end());
   fit.profile.provenance = Provenance::kCalibratedRoofline;
   fit.profile.near_error = model_interval(samples, fit.profile, true);
@@ -372,8 +373,12 @@ std::string to_toml(const CollectiveFit& fit, const FittedLibrary& library) {
   std::vector<std::string> hardware;
   for (const std::string_view name : library.hardware)
     hardware.push_back(str_cat("\"", name, "\""));
-  text += str_cat("hardware = [", join(hardware, ", "), "]\nsource = \"", profile.source,
-                  "\"\nnear_error = ", profile.near_error, "\nfar_error = ", profile.far_error,
+  text += str_cat("hardware = [", join(hardware, ", "), "]\n");
+  if (profile.link_type != CollectiveProfile().link_type) {
+    text += str_cat("link_type = \"", profile.link_type, "\"\n");
+  }
+  text += str_cat("source = \"", profile.source, "\"\nnear_error = ", profile.near_error,
+                  "\nfar_error = ", profile.far_error,
                   "\nswitch_reduction_ranks = ", profile.switch_reduction_ranks, "\n");
   if (profile.switch_reduction_ranks > 0) {
     text +=

@@ -27,6 +27,7 @@ struct FittedLibrary {
   std::vector<std::string_view> hardware;
   int64_t switch_reduction_ranks = 0;
   std::string_view source;
+  std::string_view link_type = "nvlink";
 };
 // The first is the one whose figures between nodes the others share.
 std::span<const FittedLibrary> fitted_libraries();

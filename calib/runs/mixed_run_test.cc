@@ -11,6 +11,7 @@
 #include <set>
 
 #include "calib/backend/cores.h"
+#include "calib/backend/test_device.h"
 #include "sim/cost/cost.h"
 #include "sim/model/models.h"
 #include "sim/plan/test_plan.h"
@@ -19,26 +20,6 @@ namespace soapbox::calib {
 namespace {
 
 using Kind = StreamWork::Kind;
-
-// Says that there is one, and which; nothing here asks it more.
-class NoDevice : public KernelDevice {
- public:
-  explicit NoDevice(int64_t number) : number_(number) {}
-  DeviceDescription description() const override { return {.number = number_}; }
-  Status time(PreparedKernel&, size_t, TimedRuns&) override { return ok(); }
-  Result<double> replay_seconds(PreparedKernel&) override { return 0.0; }
-  Result<std::vector<double>> launch_seconds(std::span<PreparedKernel* const>) override {
-    return std::vector<double>();
-  }
-  Result<DispatchTimes> dispatch_times() override { return DispatchTimes{}; }
-  double clock_mhz() const override { return 0; }
-  Result<std::unique_ptr<LoadedTasks>> load(std::vector<DeviceTask>, LaunchMode) override {
-    return Error{ErrorCode::kUsage, "no device", {}};
-  }
-
- private:
-  int64_t number_;
-};
 
 // Kernels of another module, counted by kind; copies between memories are copies of as many bytes.
 class CountingModule : public KernelModule {

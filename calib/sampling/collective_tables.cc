@@ -63,7 +63,7 @@ std::vector<NamedText> collective_texts(const SampleFile& file, const Fabric& fa
   if (samples.rows.empty()) return {};
   const std::string& id = file.header.processor.id;
   const std::string source = str_cat(file.header.library, " on one node, ", file.header.started_at);
-  const FittedLibrary library{id, {id}, switch_reduction_ranks(id), source};
+  const FittedLibrary library{id, {id}, switch_reduction_ranks(id), source, fabric.near_type};
   const CollectiveFit fit = fit_collectives(samples, library, &network);
   return {{str_cat("profiles/collectives/", id, ".toml"), to_toml(fit, library)},
           {str_cat("profiles/collectives/samples/", id, ".csv"), to_csv(samples)}};

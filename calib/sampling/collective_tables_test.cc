@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "calib/backend/test_device.h"
 #include "calib/fits/collective_fit.h"
 #include "calib/sampling/session.h"
 
@@ -37,21 +38,6 @@ class KnownGroup : public CollectiveGroup {
   double calls_ = 0;
 };
 
-class NoKernels : public KernelDevice {
- public:
-  DeviceDescription description() const override { return {}; }
-  Status time(PreparedKernel&, size_t, TimedRuns&) override { return ok(); }
-  Result<double> replay_seconds(PreparedKernel&) override { return 0.0; }
-  Result<std::vector<double>> launch_seconds(std::span<PreparedKernel* const>) override {
-    return std::vector<double>();
-  }
-  Result<DispatchTimes> dispatch_times() override { return DispatchTimes{}; }
-  double clock_mhz() const override { return 0; }
-  Result<std::unique_ptr<LoadedTasks>> load(std::vector<DeviceTask>, LaunchMode) override {
-    return Error{ErrorCode::kUsage, "no device", {}};
-  }
-};
-
 class KnownModule : public KernelModule {
  public:
   explicit KnownModule(int64_t gpus) : gpus_(gpus) {}
@@ -71,7 +57,7 @@ class KnownModule : public KernelModule {
 
  private:
   int64_t gpus_;
-  NoKernels device_;
+  NoDevice device_;
 };
 
 std::vector<ProbePoint> collective_points(int64_t gpus) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 
 #include "scenarios/runner/scenario_files/collective_profile_file.h"
@@ -117,6 +118,33 @@ TEST(MeasuredNode, AGpuIsFoundInTheCatalogueByWhatItsDriverSays) {
   EXPECT_EQ(id_of("NVIDIA A100 80GB PCIe", 108, 85), "A100-PCIe-80GB");
   EXPECT_EQ(id_of("Tesla V100-PCIE-16GB", 80, 16.9), "V100-PCIe-16GB");
   EXPECT_EQ(id_of("NVIDIA H100 80GB HBM3 MIG 1g.10gb", 16, 10), "none");
+}
+
+// Of GPUs that PCIe joins, too, a profile is used: it says so.
+TEST(MeasuredNode, CollectivesOverPcieAreTheirs) {
+  calib::SampleFile file = measured("A100-PCIe-40GB");
+  std::string& xml = file.header.topology;
+  for (size_t at = 0; (at = xml.find("<nvlink")) != std::string::npos;) {
+    xml.erase(at, xml.find('\n', at) + 1 - at);
+  }
+  file.header.relations = {"X", "PHB", "PHB", "PHB"};
+  const auto texts = texts_of(file);
+  EXPECT_THAT(texts.at("profiles/collectives/A100-PCIe-40GB.toml"),
+              HasSubstr("\nlink_type = \"pcie\"\n"));
+  ProgramFolder folder;
+  for (const auto& [path, text] : texts) {
+    std::filesystem::create_directories(std::filesystem::path(folder.path(path)).parent_path());
+    folder.file(path, text);
+  }
+  const auto catalogue = *HardwareCatalogue::read(test_scenarios().hardware_catalogue());
+  const Cluster cluster =
+      *make_cluster(*parse_cluster(texts.at("clusters/gpu_node.toml"), "made.toml", catalogue), 4);
+  const auto costs = load_group_costs(ScenarioFolder(folder.path("")), cluster);
+  ASSERT_TRUE(costs) << costs.error().to_string();
+  const Bytes bytes = mebibytes(64);
+  EXPECT_NEAR(costs->time(CollectiveOp::kAllReduce, bytes, {.ranks_per_node = 4}).time.seconds() /
+                  (kAllReduceAlpha_s + bytes.as_double() / kAllReduceRate),
+              1, 0.02);
 }
 
 TEST(MeasuredNode, AnUnknownGpuAndANodeThatIsNoneAreErrors) {

@@ -36,6 +36,7 @@ struct CollectiveCurve {
 struct CollectiveProfile {
   std::string source;
   std::vector<std::string> hardware;  // ids of the catalogue
+  std::string link_type = "nvlink";   // what joins them in a node (Fabric::near_type)
   Provenance provenance = Provenance::kDatasheet;
   std::vector<Protocol> protocols;
   // Reduction in the switches of a node (NVLS), of all_reduce from this many ranks on; 0: none.

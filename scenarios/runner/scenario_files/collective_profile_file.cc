@@ -82,6 +82,7 @@ Result<CollectiveProfile> read_collective_profile(const std::string& path) {
   profile.provenance = Provenance::kCalibratedRoofline;
   profile.hardware = file->strings("hardware");
   if (profile.hardware.empty()) file->fail("hardware", "at least one device is needed");
+  profile.link_type = file->string_or("link_type", profile.link_type);
   profile.source = file->string("source");
   profile.near_error = file->number("near_error", kError);
   profile.far_error = file->number("far_error", kError);
@@ -131,12 +132,12 @@ Result<std::optional<CollectiveProfile>> find_collective_profile(const ScenarioF
 Result<GroupCosts> load_group_costs(const ScenarioFolder& scenarios, const Cluster& cluster) {
   Fabric fabric = survey_fabric(cluster);
   const bool nvlink = is_nvlink(fabric);
-  if (!nvlink) return GroupCosts::make(std::move(fabric), public_constants(nvlink));
   const auto profile = find_collective_profile(scenarios, cluster.hardware()[HardwareId(0)].name);
   if (!profile) return profile.error();
   const auto covered = [&](const Hardware& hardware) { return covers(**profile, hardware.name); };
   const auto& kinds = cluster.hardware();
-  if (!*profile || !std::all_of(kinds.begin(), kinds.end(), covered)) {
+  if (!*profile || !fabric.near_type.starts_with((*profile)->link_type) ||
+      !std::all_of(kinds.begin(), kinds.end(), covered)) {
     return GroupCosts::make(std::move(fabric), public_constants(nvlink));
   }
   return GroupCosts::make(std::move(fabric), **profile);

@@ -18,8 +18,8 @@ Result<CollectiveProfile> read_collective_profile(const std::string& path);
 Result<std::optional<CollectiveProfile>> find_collective_profile(const ScenarioFolder& scenarios,
                                                                  const std::string& hardware);
 
-// With the profile of the cluster's devices, where they are all of its kinds and joined by NVLink;
-// without one otherwise.
+// With the profile of the cluster's devices, where they are all of its kinds and joined as those
+// that were measured; without one otherwise.
 Result<GroupCosts> load_group_costs(const ScenarioFolder& scenarios, const Cluster& cluster);
 
 }  // namespace soapbox::runner
