@@ -38,10 +38,20 @@ struct Degrees {
   int64_t devices() const { return tensor * pipeline * context * data; }
 };
 
+// What shares everything over data ranks, or nothing between replicas, needs no other degree.
+bool is_of_data_ranks(const MeasuredRun& run) {
+  const std::string text = joined_numbers(run.zero_stage);
+  return contains(text, "fsdp") || contains(text, "hsdp") || contains(text, "ddp") ||
+         contains(text, "zero3") || contains(text, "horovod");
+}
+
 Result<Degrees> degrees_of(const MeasuredRun& run, Assumptions& assumptions) {
   const int64_t gpus = *run.num_gpus;
-  if (!run.tp && !run.pp && !run.dp && gpus > 1) {
-    return bad_input("none of tp, pp and dp is stated: the plan of the run is not known");
+  const bool none_stated = !run.tp && !run.pp && !run.dp;
+  if (none_stated && gpus > 1 && !is_of_data_ranks(run)) {
+    return bad_input(
+        "none of tp, pp and dp is stated, and zero_stage does not name data parallelism alone: the "
+        "plan of the run is not known");
   }
   const auto degree = [&](std::string_view field, const std::optional<int64_t>& stated) {
     if (!stated) assumptions.add(field, 1, "not stated");

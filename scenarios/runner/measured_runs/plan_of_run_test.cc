@@ -245,6 +245,19 @@ TEST(PlanOfRun, ShardingOfOneSpellingOrAnother) {
   }
 }
 
+TEST(PlanOfRun, DataParallelismAloneNeedsNoDegree) {
+  MeasuredRun run = gpt(64);
+  for (const char* const text : {"FSDP", "ZeRO-3", "none (DDP/apex)"}) {
+    run.zero_stage = text;
+    const Answer got = answer(run);
+    ASSERT_EQ(got.reason, "") << text;
+    EXPECT_EQ(got.plan.plan.strategies.front().data_parallel, 64) << text;
+    EXPECT_THAT(got.assumptions, Contains("dp=64: not stated, by the number of GPUs"));
+  }
+  run.zero_stage = "zero1";  // with a pipeline as likely as not
+  EXPECT_THAT(answer(run).reason, HasSubstr("the plan of the run is not known"));
+}
+
 TEST(PlanOfRun, CheckpointsOfOperatorsAreAboutHalfOfAll) {
   MeasuredRun run = gpt(8);
   run.tp = 1;
