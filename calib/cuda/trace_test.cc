@@ -81,16 +81,10 @@ class RecordBuffer {
     record.end = end;
     append(&record, sizeof record);
   }
-  void add_copy(uint64_t start, uint64_t end) {
-    CopyRecord record{};
-    record.kind = CUPTI_ACTIVITY_KIND_MEMCPY;
-    record.start = start;
-    record.end = end;
-    append(&record, sizeof record);
-  }
-  void add_peer_copy(uint64_t start, uint64_t end) {
-    PeerCopyRecord record{};
-    record.kind = CUPTI_ACTIVITY_KIND_MEMCPY2;
+  template <class Record>
+  void add(CUpti_ActivityKind kind, uint64_t start, uint64_t end) {
+    Record record{};
+    record.kind = kind;
     record.start = start;
     record.end = end;
     append(&record, sizeof record);
@@ -111,8 +105,8 @@ TEST(Trace, BuffersAreReadRecordByRecord) {
   buffer.add_kernel(kFlushName, 10, 20);
   buffer.add_kernel(kMarkName, 30, 31);
   buffer.add_kernel("sgemm", 40, 90);
-  buffer.add_copy(95, 99);
-  buffer.add_peer_copy(100, 107);
+  buffer.add<CopyRecord>(CUPTI_ACTIVITY_KIND_MEMCPY, 95, 99);
+  buffer.add<PeerCopyRecord>(CUPTI_ACTIVITY_KIND_MEMCPY2, 100, 107);
   buffer.add_kernel("lost", 0, 0);  // CUPTI had no room for its times
   std::vector<Activity> read;
   EXPECT_EQ(buffer.read(read), 1U);
