@@ -22,6 +22,7 @@ struct FitLine {
   std::string family;
   FitErrors formula;  // products: without the factor grid; rows = 0 for the others
   FitReport report;
+  FitErrors repeated;  // rows of one product against their median: no fit can be nearer
 };
 
 // A fit to one device, tried on another that it has not seen.

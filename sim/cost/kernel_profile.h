@@ -75,6 +75,7 @@ struct GemmFit {
   std::array<double, 3> role = {1, 1, 1};  // by GemmRole: factor on the time
   Duration launch;
   FactorGrid factor;
+  FactorGrid unaligned;  // added to the factor where operands break sectors; empty: nothing
   Interval interval;
   MeasuredRange range;
   std::string fitted_on;  // a hardware id; empty: by datasheet

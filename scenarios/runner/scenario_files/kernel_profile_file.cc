@@ -17,6 +17,7 @@ constexpr TomlTable::NumberRange kShare = {0, 1};
 constexpr TomlTable::NumberRange kEfficiency = {1e-3, 1};
 constexpr TomlTable::NumberRange kNotNegative = {};
 constexpr TomlTable::NumberRange kFactor = {0.01, 100};
+constexpr TomlTable::NumberRange kAddend = {-1, 100};
 
 // A tile's efficiency may be a little above 1: a device can run above the clock of its datasheet.
 constexpr TomlTable::NumberRange kTileEfficiency = {1e-3, 1.5};
@@ -25,7 +26,7 @@ Interval read_interval(const TomlTable& table) {
   return {table.number("low", kShare), table.number("high", kNotNegative)};
 }
 
-FactorGrid read_factor(const TomlTable& table) {
+FactorGrid read_factor(const TomlTable& table, TomlTable::NumberRange range) {
   FactorGrid grid;
   for (size_t axis = 0; axis < FactorGrid::kAxes; ++axis) {
     const TomlTable at = table.table(FactorGrid::kAxisNames[axis]);
@@ -33,7 +34,7 @@ FactorGrid read_factor(const TomlTable& table) {
     grid.axes[axis].step = static_cast<int>(at.integer("step", {1, 40}));
     grid.axes[axis].count = static_cast<int>(at.integer("count", {1, 64}));
   }
-  grid.factors = table.numbers("values", kFactor);
+  grid.factors = table.numbers("values", range);
   if (table.good() && grid.factors.size() != grid.node_count()) {
     table.fail("values", str_cat("'values' has ", grid.factors.size(), " numbers; the axes make ",
                                  grid.node_count(), " nodes"));
@@ -97,7 +98,8 @@ GemmFit read_gemm(const TomlTable& table) {
     fit.tiles.push_back(side);
   }
   if (fit.tiles.empty()) table.fail("at least one tile is needed");
-  if (const auto factor = table.table_if("factor")) fit.factor = read_factor(*factor);
+  if (const auto factor = table.table_if("factor")) fit.factor = read_factor(*factor, kFactor);
+  if (const auto added = table.table_if("unaligned")) fit.unaligned = read_factor(*added, kAddend);
   return fit;
 }
 

@@ -54,6 +54,23 @@ TEST_F(KernelProfileFile, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(refusal("[softmax]", "[softmix]"), testing::HasSubstr("did you mean 'softmax'?"));
 }
 
+// What is added to a factor may be negative, down to a factor of nothing.
+TEST_F(KernelProfileFile, ReadsWhatBreakingSectorsAdds) {
+  const std::string table = "[fp32_linear.unaligned]\n";
+  const size_t at = good_.find(table);
+  ASSERT_NE(at, std::string::npos);
+  const size_t first = good_.find("values = [\n  ", at) + 13;
+  const std::string value = good_.substr(first, good_.find(',', first) - first);
+  good_.replace(first, value.size(), "-0.25");
+  std::ofstream(folder_ + "/x.toml") << good_;
+  const auto profile = read_kernel_profile(folder_ + "/x.toml");
+  ASSERT_TRUE(profile) << profile.error().to_string();
+  const FactorGrid& unaligned = profile->gemm[0].unaligned;
+  EXPECT_EQ(unaligned.factors.size(), 18u);  // 2 x 3 x 3 nodes of m, n and k
+  EXPECT_EQ(unaligned.factors.front(), -0.25);
+  EXPECT_THAT(refusal("-0.25", "-1.25"), testing::HasSubstr("must be"));
+}
+
 TEST_F(KernelProfileFile, RefusesMissingUnitsAndWhatIsOutOfRange) {
   EXPECT_THAT(refusal("launch = \"3000 ns\"", "launch = 3"),
               testing::StartsWith("x.toml:4:10: 'launch' is an integer, 3; it must be a duration"));
