@@ -168,15 +168,13 @@ void Database::Finalize::operator()(sqlite3_stmt* prepared) const {
 Database::Database(std::string path, sqlite3* handle) : path_(std::move(path)), handle_(handle) {}
 
 Result<Database> Database::open(const std::string& path, OpenMode mode, int busy_timeout_ms) {
-  if (path.empty()) return Error{ErrorCode::kDatabase, "a database needs a file name", {}};
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   // A reader that may not write cannot remove the lock files that it makes, so it may, and
   // query_only keeps it from changing anything.
   const bool may_write = mode != OpenMode::kRead || ::access(path.c_str(), W_OK) == 0;
   flags |= may_write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
   if (mode == OpenMode::kCreate) flags |= SQLITE_OPEN_CREATE;
-  // Of names that begin with a colon some are not files to SQLite (":memory:").
-  std::string name = path.front() == ':' ? "./" + path : path;
+  std::string name = path;
   if (mode == OpenMode::kRead && cannot_lock(path)) {
     name = immutable_uri(path);
     flags |= SQLITE_OPEN_URI;
@@ -243,10 +241,6 @@ Result<int64_t> Database::integer(std::string_view sql) {
 
 int64_t Database::last_insert_id() const {
   return sqlite3_last_insert_rowid(handle_.get());
-}
-
-int64_t Database::rows_changed() const {
-  return sqlite3_changes(handle_.get());
 }
 
 Result<Transaction> Transaction::begin(Database& database, Kind kind) {

@@ -100,7 +100,6 @@ class Database {
   Result<int64_t> integer(std::string_view sql);
 
   int64_t last_insert_id() const;
-  int64_t rows_changed() const;  // by the statement that ran last
   const std::string& path() const { return path_; }
 
  private:

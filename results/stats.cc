@@ -71,16 +71,6 @@ double quantile(std::span<const double> values, double q) {
   return std::lerp(sorted[below], sorted[above], position - static_cast<double>(below));
 }
 
-double shifted_geometric_mean(std::span<const double> values, double shift) {
-  SOAPBOX_CHECK(!values.empty(), "a mean of nothing");
-  double sum = 0;
-  for (const double value : values) {
-    SOAPBOX_CHECK(value + shift > 0, "a geometric mean needs positive values");
-    sum += std::log(value + shift);
-  }
-  return std::exp(sum / static_cast<double>(values.size())) - shift;
-}
-
 std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b) {
   SOAPBOX_CHECK(a.size() == b.size() && a.size() >= 2, "at least two pairs are needed");
   const std::vector<double> rank_a = ranks(a);

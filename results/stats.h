@@ -30,10 +30,6 @@ ErrorSummary summarise_errors(std::span<const double> errors);
 // REQUIRES: at least one value, all finite; 0 <= q <= 1.
 double quantile(std::span<const double> values, double q);
 
-// exp(mean log(v + shift)) - shift: a mean of ratios that a few tiny values do not dominate. Shift
-// 0 is the geometric mean. REQUIRES: at least one value; every value + shift is positive.
-double shifted_geometric_mean(std::span<const double> values, double shift);
-
 // Spearman's rank correlation: Pearson's correlation of the ranks, where equal values share the
 // mean of their ranks. Nothing if one side is constant. O(n log n). REQUIRES: equally many values
 // on both sides, at least two, all finite.

@@ -40,20 +40,6 @@ TEST(Stats, QuantilesInterpolateBetweenOrderStatistics) {
   EXPECT_EQ(quantile(Values{5}, 0.9), 5);
 }
 
-TEST(Stats, ShiftZeroIsTheGeometricMean) {
-  EXPECT_NEAR(shifted_geometric_mean(Values{1, 10, 100}, 0), 10, 1e-12);
-  EXPECT_NEAR(shifted_geometric_mean(Values{2, 8}, 0), 4, 1e-12);
-}
-
-TEST(Stats, AShiftDampsSmallValues) {
-  // (0 + 1) (8 + 1) = 9, root 3, less 1.
-  EXPECT_NEAR(shifted_geometric_mean(Values{0, 8}, 1), 2, 1e-12);
-  // A value a million times smaller divides the unshifted mean by 1000, the shifted one by 2.3 at
-  // most.
-  EXPECT_NEAR(shifted_geometric_mean(Values{1e-6, 1}, 0), 1e-3, 1e-12);
-  EXPECT_NEAR(shifted_geometric_mean(Values{1e-6, 1}, 1), std::sqrt(2.000002) - 1, 1e-9);
-}
-
 TEST(Stats, RankCorrelationSeesOrderAlone) {
   EXPECT_EQ(rank_correlation(Values{1, 2, 3, 4}, Values{1, 10, 100, 1000}), 1);
   EXPECT_EQ(rank_correlation(Values{1, 2, 3, 4}, Values{4, 3, 2, -1}), -1);
@@ -84,7 +70,6 @@ TEST(Stats, AConstantSideHasNoRankCorrelation) {
 TEST(StatsDeath, NothingHasNoStatistics) {
   EXPECT_DEATH(quantile(Values{}, 0.5), "quantile of nothing");
   EXPECT_DEATH(mean_absolute_relative_error(Values{1}, Values{0}), "relative to zero");
-  EXPECT_DEATH(shifted_geometric_mean(Values{-1}, 1), "positive values");
   EXPECT_DEATH(rank_correlation(Values{1, 2}, Values{1}), "pairs are needed");
 }
 

@@ -146,7 +146,10 @@ Cell to_cell(const Statement& row, int column) {
 }  // namespace
 
 Result<Store> Store::open(const std::string& path, OpenMode mode, int busy_timeout_ms) {
-  Result<Database> database = Database::open(path, mode, busy_timeout_ms);
+  // A store is a file, and to SQLite some names are none: ":memory:", and the empty one.
+  if (path.empty()) return Error{ErrorCode::kDatabase, "a database needs a file name", {}};
+  const std::string file = path.front() == ':' ? "./" + path : path;
+  Result<Database> database = Database::open(file, mode, busy_timeout_ms);
   if (!database) return while_doing("cannot open the database", database.error());
   Status ready = mode == OpenMode::kRead ? check_version(*database) : migrate(*database);
   if (ready && mode != OpenMode::kRead) ready = tune(*database);
@@ -192,16 +195,6 @@ Status Store::read_children(int64_t id, RunRow& run) {
   if (!found) return found.error();
   if (*found) run.plan = plan.text(0);
   return ok();
-}
-
-Result<std::optional<RunStatus>> Store::find_status(std::string_view identity) {
-  Statement row = database_.query("SELECT status FROM run WHERE identity = ?", identity);
-  const Result<bool> found = row.step();
-  if (!found) return while_doing("cannot read a run", found.error());
-  if (!*found) return std::optional<RunStatus>();
-  const std::optional<RunStatus> status = parse_status(row.text(0));
-  if (!status) return damaged(database_, str_cat("run ", identity));
-  return status;
 }
 
 Result<PutOutcome> Store::put(const RunRow& run) {

@@ -39,8 +39,6 @@ class Store {
 
   // The whole run of this identity (rows.h), if it is there.
   Result<std::optional<RunRow>> find(std::string_view identity);
-  // Its status alone: what a sweep asks before it runs something.
-  Result<std::optional<RunStatus>> find_status(std::string_view identity);
   // REQUIRES: a consistent row: figures present if the status is kOk; improvements with rising
   // evaluations and falling times; counts below 2^63.
   Result<PutOutcome> put(const RunRow& run);

@@ -46,17 +46,17 @@ Store store_of_many_runs(const ScratchDirectory& scratch) {
   return *std::move(store);
 }
 
-void find_status_among_10000_runs(benchmark::State& state) {
+void find_among_10000_runs(benchmark::State& state) {
   const ScratchDirectory scratch;
   Store store = store_of_many_runs(scratch);
   RunKey key = run_with_improvements(0).key;
   for (auto _ : state) {
     key.seed = (key.seed + 7919) % (2 * kManyRuns);  // every other one is not there
-    benchmark::DoNotOptimize(store.find_status(identity(key)));
+    benchmark::DoNotOptimize(store.find(identity(key)));
   }
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(find_status_among_10000_runs);
+BENCHMARK(find_among_10000_runs);
 
 void list_10000_runs(benchmark::State& state) {
   const ScratchDirectory scratch;

@@ -65,12 +65,14 @@ TEST(Store, ARunReadsBackExactly) {
   const RunRow run = example_run(7);
   EXPECT_EQ(*store.put(run), PutOutcome::kStored);
   EXPECT_EQ(**store.find(identity(run.key)), run);
-  EXPECT_EQ(**store.find_status(identity(run.key)), RunStatus::kOk);
   // From the file too, after the writer has gone.
   Store other = open_store(scratch.file("a.db"));
   EXPECT_EQ(**other.find(identity(run.key)), run);
   EXPECT_FALSE(other.find(identity(example_run(8).key))->has_value());
-  EXPECT_FALSE(other.find_status(identity(example_run(8).key))->has_value());
+}
+
+TEST(Store, AnEmptyNameIsNoFile) {
+  EXPECT_EQ(Store::open("").error().code, ErrorCode::kDatabase);
 }
 
 TEST(Store, ARunWithoutAPlanKeepsItsAbsences) {

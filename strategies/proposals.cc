@@ -4,7 +4,7 @@
 #include <array>
 #include <string>
 
-#include "sim/base/str.h"
+#include "sim/base/find_row.h"
 
 namespace soapbox::strategies {
 namespace {
@@ -26,12 +26,7 @@ std::span<const ProposalRow> proposal_table() {
 
 Result<const ProposalRow*> find_proposals(std::string_view name) {
   if (name.empty()) name = kDefault;
-  std::vector<std::string> known;
-  for (const ProposalRow& row : kProposals) {
-    if (row.name == name) return &row;
-    known.emplace_back(row.name);
-  }
-  return bad_input(unknown_name("proposals", name, known));
+  return find_row(kProposals, "proposals", name);
 }
 
 void propose_uniform(const Neighbourhood& around, const Plan& current, Rng& rng,

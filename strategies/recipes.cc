@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "sim/base/str.h"
+#include "sim/base/find_row.h"
 #include "strategies/searcher.h"
 
 namespace soapbox::strategies {
@@ -31,12 +31,7 @@ std::span<const RecipeRow> recipe_table() {
 }
 
 Result<const RecipeRow*> find_recipe(std::string_view name) {
-  std::vector<std::string> known;
-  for (const RecipeRow& row : kRecipes) {
-    if (row.name == name) return &row;
-    known.emplace_back(row.name);
-  }
-  return bad_input(unknown_name("recipe", name, known));
+  return find_row(kRecipes, "recipe", name);
 }
 
 }  // namespace soapbox::strategies

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "sim/base/str.h"
+#include "sim/base/find_row.h"
 
 namespace soapbox::strategies {
 namespace {
@@ -26,12 +26,7 @@ std::span<const SearcherRow> searcher_table() {
 }
 
 Result<const SearcherRow*> find_searcher(std::string_view name) {
-  std::vector<std::string> known;
-  for (const SearcherRow& row : kSearchers) {
-    if (row.name == name) return &row;
-    known.emplace_back(row.name);
-  }
-  return bad_input(unknown_name("method", name, known));
+  return find_row(kSearchers, "method", name);
 }
 
 }  // namespace soapbox::strategies

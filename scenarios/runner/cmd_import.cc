@@ -9,6 +9,7 @@
 #include "scenarios/runner/scenario_files/text_file.h"
 #include "scenarios/runner/topology_import/nccl_topology.h"
 #include "scenarios/runner/topology_import/topo_matrix.h"
+#include "sim/base/find_row.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -25,18 +26,9 @@ struct Importer {
 constexpr std::array kImporters = {Importer{"nccl", node_from_nccl_xml},
                                    Importer{"topo", node_from_topo_matrix}};
 
-Result<const Importer*> find_importer(const std::string& name) {
-  std::vector<std::string> known;
-  for (const Importer& importer : kImporters) {
-    if (importer.name == name) return &importer;
-    known.emplace_back(importer.name);
-  }
-  return usage_error(unknown_name("kind of topology", name, known));
-}
-
 Result<CommandResult> run(const Arguments& arguments, const Console&) {
-  const Result<const Importer*> importer = find_importer(arguments.positional()[0]);
-  if (!importer) return importer.error();
+  const auto importer = find_row(kImporters, "kind of topology", arguments.positional()[0]);
+  if (!importer) return usage_error(importer.error().message);
   const std::string& path = arguments.positional()[1];
   const Result<std::string> gpu = arguments.required("gpu");
   if (!gpu) return gpu.error();

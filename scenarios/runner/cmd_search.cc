@@ -11,6 +11,7 @@
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/progress.h"
 #include "scenarios/runner/run_record.h"
+#include "sim/base/find_row.h"
 #include "sim/base/str.h"
 #include "strategies/uniap/planners.h"
 
@@ -26,10 +27,9 @@ struct SearchOptions {
 
 // Of searchers and planners alike.
 Error unknown_method(const std::string& name) {
-  std::vector<std::string> known;
-  for (const auto& row : strategies::searcher_table()) known.emplace_back(row.name);
-  for (const auto& row : strategies::uniap::planner_table()) known.emplace_back(row.name);
-  std::sort(known.begin(), known.end());
+  std::vector<std::string> known = row_names(strategies::searcher_table());
+  std::ranges::copy(row_names(strategies::uniap::planner_table()), std::back_inserter(known));
+  std::ranges::sort(known);
   return usage_error(str_cat("search: ", unknown_name("--method", name, known)));
 }
 

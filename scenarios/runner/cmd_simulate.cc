@@ -11,6 +11,7 @@
 #include "scenarios/runner/problem.h"
 #include "scenarios/runner/run_record.h"
 #include "scenarios/runner/scenario_files/text_file.h"
+#include "sim/base/find_row.h"
 #include "sim/base/str.h"
 #include "sim/plan/parallel_plan_json.h"
 #include "strategies/searcher.h"
@@ -79,10 +80,9 @@ Result<bool> is_parallel(const Arguments& arguments, const std::optional<PlanFil
 
 // Of either kind of recipe, so that the nearest name may be of the other.
 Status check_recipe_name(const std::string& name) {
-  std::vector<std::string> known;
-  for (const strategies::RecipeRow& row : strategies::recipe_table()) known.emplace_back(row.name);
-  for (const ParallelRecipe& row : parallel_recipe_table()) known.emplace_back(row.name);
-  std::sort(known.begin(), known.end());
+  std::vector<std::string> known = row_names(strategies::recipe_table());
+  std::ranges::copy(row_names(parallel_recipe_table()), std::back_inserter(known));
+  std::ranges::sort(known);
   if (std::find(known.begin(), known.end(), name) != known.end()) return ok();
   return usage_error(str_cat("simulate: ", unknown_name("--recipe", name, known)));
 }

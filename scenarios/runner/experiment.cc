@@ -9,6 +9,7 @@
 #include "scenarios/runner/scenario_files/text_file.h"
 #include "scenarios/runner/scenario_files/toml_file.h"
 #include "sim/base/check.h"
+#include "sim/base/find_row.h"
 #include "sim/base/str.h"
 #include "sim/model/transformers.h"
 #include "strategies/uniap/own_models.h"
@@ -18,18 +19,6 @@ namespace {
 
 constexpr int64_t kMostDevices = 1 << 20;
 constexpr uint64_t kDefaultBudget = 1000;
-
-std::vector<std::string> recipe_names() {
-  std::vector<std::string> names;
-  for (const auto& row : strategies::recipe_table()) names.emplace_back(row.name);
-  return names;
-}
-
-std::vector<std::string> searcher_names() {
-  std::vector<std::string> names;
-  for (const auto& row : strategies::searcher_table()) names.emplace_back(row.name);
-  return names;
-}
 
 // Keeps an error of another reader, at the key whose value it was given.
 void fail_with(const TomlTable& table, std::string_view key, const Error& error) {
@@ -150,7 +139,7 @@ void read_instances(const TomlTable& table, const ScenarioFolder& scenarios,
 // The keys of a search, which a recipe does not have.
 void read_search_keys(const TomlTable& table, Contestant& contestant) {
   contestant.method.kind = MethodSpec::Kind::kSearcher;
-  contestant.method.name = table.choice("search", searcher_names());
+  contestant.method.name = table.choice("search", row_names(strategies::searcher_table()));
   contestant.method.budget = read_budget(table).value_or(kDefaultBudget);
   contestant.method.settings.beta = table.number_or("beta", 0, {});
   contestant.method.settings.proposals = table.string_or("proposals", "");
@@ -161,17 +150,11 @@ void read_search_keys(const TomlTable& table, Contestant& contestant) {
   if (contestant.seeds.empty()) contestant.seeds = {0};
 }
 
-std::vector<std::string> planner_names() {
-  std::vector<std::string> names;
-  for (const auto& row : strategies::uniap::planner_table()) names.emplace_back(row.name);
-  return names;
-}
-
 Contestant read_planner(const TomlTable& table) {
   const std::vector<std::string> cost_models = {"own", "soapbox"};
   Contestant contestant;
   if (!table.has("planner")) table.fail("planners race with planners alone: give a 'planner'");
-  contestant.method.name = table.choice("planner", planner_names());
+  contestant.method.name = table.choice("planner", row_names(strategies::uniap::planner_table()));
   contestant.planner = PlannerMethod();
   if (table.has("cost_model")) {
     contestant.planner->own_cost_model = table.choice("cost_model", cost_models) == "own";
@@ -198,7 +181,8 @@ Contestant read_method(const TomlTable& table, SyncMode sync) {
   if (table.has("search")) {
     read_search_keys(table, contestant);
   } else {
-    if (table.has("recipe")) contestant.method.name = table.choice("recipe", recipe_names());
+    if (table.has("recipe"))
+      contestant.method.name = table.choice("recipe", row_names(strategies::recipe_table()));
     contestant.seeds = {0};
   }
   contestant.method.settings.sync = read_sync_key(table, sync);

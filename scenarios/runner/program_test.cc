@@ -378,6 +378,13 @@ TEST_F(Program, ADatabaseOnAFullDiskGetsNoPartialRow) {
   FAIL() << "4 MiB are not enough for one run";
 }
 
+TEST_F(Program, ADatabaseIsAFileWhateverItsName) {
+  const Ran ran =
+      folder_.run(lenet({"search", "--method", "random", "--budget", "1", "--db", ":memory:"}));
+  EXPECT_EQ(ran.exit_code, 0) << ran.messages;
+  EXPECT_EQ(folder_.names(), std::vector<std::string>{":memory:"});
+}
+
 std::string without_costs_of_time(const Ran& ran) {
   std::string text;
   for (json row : json::parse(ran.output)) {

@@ -12,6 +12,7 @@
 #include "scenarios/runner/record.h"
 #include "scenarios/runner/workers.h"
 #include "sim/base/check.h"
+#include "sim/base/provenance.h"
 #include "sim/base/str.h"
 
 namespace soapbox::runner {
@@ -179,9 +180,11 @@ struct ErrorSummary {
   double sum = 0;
   double worst = 0;
   std::string worst_name;
+  size_t uncalibrated = 0;  // cells whose devices are known by their datasheets alone
 
-  void add(double percent, const std::string& name) {
+  void add(double percent, const std::string& name, std::string_view provenance) {
     ++cells;
+    if (provenance.starts_with(to_string(Provenance::kDatasheet))) ++uncalibrated;
     sum += std::fabs(percent);
     if (std::fabs(percent) > std::fabs(worst)) {
       worst = percent;
@@ -189,9 +192,12 @@ struct ErrorSummary {
     }
   }
   std::string text(const std::string& what) const {
-    return str_cat(what, ": mean |error| ", fixed(sum / static_cast<double>(cells), 1), " % over ",
-                   cells, cells == 1 ? " cell" : " cells", ", worst ", fixed(worst, 1), " % (",
-                   worst_name, ")\n");
+    return str_cat(
+        what, ": mean |error| ", fixed(sum / static_cast<double>(cells), 1), " % over ", cells,
+        cells == 1 ? " cell" : " cells", ", worst ", fixed(worst, 1), " % (", worst_name, ")",
+        uncalibrated == 0 ? std::string()
+                          : str_cat("; devices by their datasheets alone in ", uncalibrated),
+        "\n");
   }
 };
 
@@ -325,8 +331,9 @@ RaceReport race_report(const Race& race) {
     if (entry.row->best) value = per_device(*entry.row);
     std::optional<double> error;
     if (value && reference) error = 100 * (*value - *reference) / *reference;
-    if (error) all.add(*error, entry_name(race, entry));
-    if (error) by_method[label].add(*error, entry_name(race, entry));
+    for (ErrorSummary* summary : {&all, &by_method[label]}) {
+      if (error) summary->add(*error, entry_name(race, entry), entry.row->provenance);
+    }
     if (entry.row->status == results::RunStatus::kFailed) ++report.failed;
     report.table.add_row({entry.key.instance.model, entry.key.instance.cluster,
                           entry.key.instance.devices, label, entry.key.seed, value,
@@ -335,7 +342,8 @@ RaceReport race_report(const Race& race) {
   }
   for (const Contestant& contestant : race.experiment.contestants) {
     const auto found = by_method.find(contestant.label);
-    if (found != by_method.end()) report.summary += found->second.text(contestant.label);
+    if (found != by_method.end() && found->second.cells > 0)
+      report.summary += found->second.text(contestant.label);
   }
   if (all.cells > 0) report.summary += all.text("all");
   return report;

@@ -11,6 +11,7 @@
 #include "calib/runs/paced.h"
 #include "calib/runs/two_clocks.h"
 #include "scenarios/runner/scenario_files/scenario_files.h"
+#include "sim/base/find_row.h"
 #include "sim/base/str.h"
 #include "sim/engine/trace.h"
 
@@ -314,12 +315,7 @@ std::span<const BackendRow> backend_table() {
 }
 
 Result<const BackendRow*> find_backend(std::string_view name) {
-  std::vector<std::string> known;
-  for (const BackendRow& row : backend_table()) {
-    if (row.name == name) return &row;
-    known.emplace_back(row.name);
-  }
-  return bad_input(unknown_name("backend", name, known));
+  return find_row(backend_table(), "backend", name);
 }
 
 Result<std::vector<Comparison>> run_for_real(const LoadedProblem& loaded,

@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 
+#include "sim/base/find_row.h"
 #include "sim/base/str.h"
 #include "sim/model/cnn.h"
 #include "sim/model/dlrm.h"
@@ -56,17 +57,11 @@ std::span<const ModelRow> model_table() {
 }
 
 std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  names.reserve(kModels.size());
-  for (const ModelRow& row : kModels) names.emplace_back(row.name);
-  return names;
+  return row_names(kModels);
 }
 
 Result<const ModelRow*> find_model(std::string_view name) {
-  for (const ModelRow& row : kModels) {
-    if (row.name == name) return &row;
-  }
-  return bad_input(unknown_name("model", name, model_names()));
+  return find_row(kModels, "model", name);
 }
 
 Result<Model> build_model(std::string_view name, int64_t global_batch) {

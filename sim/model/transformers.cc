@@ -5,7 +5,7 @@
 #include <functional>
 #include <utility>
 
-#include "sim/base/str.h"
+#include "sim/base/find_row.h"
 
 namespace soapbox {
 
@@ -376,17 +376,11 @@ std::span<const TransformerRow> transformer_table() {
 }
 
 std::vector<std::string> transformer_names() {
-  std::vector<std::string> names;
-  names.reserve(kTransformers.size());
-  for (const TransformerRow& row : kTransformers) names.emplace_back(row.name);
-  return names;
+  return row_names(kTransformers);
 }
 
 Result<const TransformerRow*> find_transformer(std::string_view name) {
-  for (const TransformerRow& row : kTransformers) {
-    if (row.name == name) return &row;
-  }
-  return bad_input(unknown_name("Transformer", name, transformer_names()));
+  return find_row(kTransformers, "Transformer", name);
 }
 
 Transformer make_transformer(const TransformerRow& row) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/base/str.h"
+#include "sim/base/find_row.h"
 #include "strategies/miqp/brute.h"
 #include "strategies/miqp/exact.h"
 #include "strategies/miqp/milp_backend.h"
@@ -25,12 +25,7 @@ std::span<const SolverRow> solver_table() {
 }
 
 Result<const SolverRow*> find_solver(std::string_view name) {
-  std::vector<std::string> known;
-  for (const SolverRow& row : kSolvers) {
-    if (row.name == name) return &row;
-    known.emplace_back(row.name);
-  }
-  return bad_input(unknown_name("solver", name, known));
+  return find_row(kSolvers, "solver", name);
 }
 
 }  // namespace soapbox::miqp

@@ -16,12 +16,6 @@ StageProgram::StageProgram(size_t positions, size_t stages, size_t width,
       forward_(stages * 2 * positions * width),
       backward_(forward_.size()) {}
 
-size_t StageProgram::arc_count() const {
-  size_t count = 0;
-  for (const std::vector<StageArc>& arcs : arcs_) count += arcs.size();
-  return count;
-}
-
 void StageProgram::entries(size_t stage, const StageArc& arc, double most, double* start) const {
   if (stage == 0) {
     std::fill(start, start + arc.rows, arc.first == 0 ? 0 : kInfinity);

@@ -41,7 +41,6 @@ class StageProgram {
   // Arcs of each stage, by increasing first.
   std::vector<std::vector<StageArc>>& arcs() { return arcs_; }
   const std::vector<std::vector<StageArc>>& arcs() const { return arcs_; }
-  size_t arc_count() const;
 
   // The least sum with every term at most `most`; infinite if there is none.
   double forward(double most);

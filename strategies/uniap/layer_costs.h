@@ -30,7 +30,6 @@ class LayerCosts {
   virtual ~LayerCosts() = default;
 
   virtual size_t layer_count() const = 0;
-  virtual std::string layer_name(size_t layer) const = 0;
   virtual std::vector<Edge> edges() const = 0;  // sorted, (u, u + 1) among them
   virtual int32_t device_count() const = 0;
   // Of a device, without what runtimes keep for themselves and what single layers need while they

@@ -4,7 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "sim/base/str.h"
+#include "sim/base/find_row.h"
 
 namespace soapbox::strategies::uniap {
 namespace {
@@ -40,12 +40,7 @@ bool is_planner(std::string_view name) {
 }
 
 Result<const PlannerRow*> find_planner(std::string_view name) {
-  std::vector<std::string> names;
-  for (const PlannerRow& row : kPlanners) {
-    if (row.name == name) return &row;
-    names.emplace_back(row.name);
-  }
-  return bad_input(unknown_name("planner", name, names));
+  return find_row(kPlanners, "planner", name);
 }
 
 std::vector<size_t> even_cut(const CostTables& tables) {

@@ -57,11 +57,6 @@ Result<ProfiledCosts> ProfiledCosts::make(Galvatron2Profile profile, ProfiledPro
   return ProfiledCosts(std::move(profile), std::move(problem));
 }
 
-std::string ProfiledCosts::layer_name(size_t layer) const {
-  if (layer == 0) return "embedding";
-  return layer + 1 == layer_count() ? "head" : str_cat("block ", layer);
-}
-
 std::vector<Edge> ProfiledCosts::edges() const {
   std::vector<Edge> chain;
   for (size_t u = 0; u + 1 < layer_count(); ++u) chain.push_back({u, u + 1});

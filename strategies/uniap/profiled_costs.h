@@ -33,7 +33,6 @@ class ProfiledCosts : public LayerCosts {
 
   // The blocks between an embedding (layer 0) and a head.
   size_t layer_count() const override { return type_of_block_.size() + 2; }
-  std::string layer_name(size_t layer) const override;
   std::vector<Edge> edges() const override;
   int32_t device_count() const override { return problem_.devices; }
   Bytes memory_limit(int64_t /*samples*/, int32_t /*stages*/) const override {

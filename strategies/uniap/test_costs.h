@@ -15,7 +15,6 @@ class RoundCosts : public LayerCosts {
       : layers_(layers), devices_(devices), limit_(limit) {}
 
   size_t layer_count() const override { return layers_; }
-  std::string layer_name(size_t /*layer*/) const override { return "layer"; }
   std::vector<Edge> edges() const override {
     std::vector<Edge> chain;
     for (size_t u = 0; u + 1 < layers_; ++u) chain.push_back({u, u + 1});

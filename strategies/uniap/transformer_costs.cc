@@ -43,10 +43,6 @@ LayerStrategy TransformerCosts::layer_strategy(const Strategy& strategy) {
   return layer;
 }
 
-std::string TransformerCosts::layer_name(size_t layer) const {
-  return str_cat(to_string(problem_.model.layers[layer].kind), " ", layer);
-}
-
 std::vector<Edge> TransformerCosts::edges() const {
   const std::vector<TransformerLayer>& layers = problem_.model.layers;
   std::vector<Edge> edges;

@@ -36,7 +36,6 @@ class TransformerCosts : public LayerCosts {
   TransformerCosts(const ParallelProblem& problem, const TransformerCostsOptions& options);
 
   size_t layer_count() const override { return problem_.model.layers.size(); }
-  std::string layer_name(size_t layer) const override;
   std::vector<Edge> edges() const override;
   int32_t device_count() const override {
     return static_cast<int32_t>(problem_.cluster.device_count());

@@ -335,10 +335,6 @@ Bytes TomlTable::bytes(std::string_view key) const {
   return read_quantity(*document_, key, *value, kBytes, parse_bytes).value_or(Bytes());
 }
 
-Bytes TomlTable::bytes_or(std::string_view key, Bytes otherwise) const {
-  return document_->ask(table_, key) ? bytes(key) : otherwise;
-}
-
 std::vector<std::string> TomlTable::strings(std::string_view key) const {
   return read_list<std::string>(
       *document_, table_, key, "a list of strings",

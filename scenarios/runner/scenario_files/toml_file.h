@@ -57,7 +57,6 @@ class TomlTable {
   Duration duration(std::string_view key) const;         // "5 us"
   Duration duration_or(std::string_view key, Duration otherwise) const;
   Bytes bytes(std::string_view key) const;  // "16 GB"
-  Bytes bytes_or(std::string_view key, Bytes otherwise) const;
   // A list; absent is empty.
   std::vector<std::string> strings(std::string_view key) const;
   std::vector<int64_t> integers(std::string_view key, IntegerRange range) const;

@@ -48,12 +48,6 @@ constexpr Unit kBandwidthUnits[] = {
 constexpr Unit kDurationUnits[] = {
     {"ps", 1e-12}, {"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600},
 };
-constexpr Unit kFlopsUnits[] = {
-    {"MFLOP/s", 1e6},
-    {"GFLOP/s", 1e9},
-    {"TFLOP/s", 1e12},
-    {"PFLOP/s", 1e15},
-};
 
 std::vector<std::string> names(std::span<const Unit> units) {
   std::vector<std::string> result;
@@ -113,12 +107,6 @@ Result<Duration> parse_duration(std::string_view text) {
   if (!seconds) return seconds.error();
   if (*seconds > 9e6) return bad_input(str_cat("'", text, "' is longer than 100 days"));
   return from_seconds(*seconds);
-}
-
-Result<FlopsPerSecond> parse_flops_rate(std::string_view text) {
-  const Result<double> rate = parse(text, kFlopsUnits, "rate of work", "15.7 TFLOP/s");
-  if (!rate) return rate.error();
-  return FlopsPerSecond(*rate);
 }
 
 }  // namespace soapbox::runner

@@ -38,11 +38,6 @@ TEST(UnitsText, ReadsDurations) {
   EXPECT_EQ(*parse_duration("1 h"), milliseconds(3'600'000));
 }
 
-TEST(UnitsText, ReadsRatesOfWork) {
-  EXPECT_EQ(parse_flops_rate("15.7 TFLOP/s")->rate(), 15.7e12);
-  EXPECT_EQ(parse_flops_rate("1 PFLOP/s")->rate(), 1e15);
-}
-
 std::string refusal(const char* text) {
   return parse_bandwidth(text).error().message;
 }
