@@ -190,6 +190,20 @@ Events rank_events(const ParallelRun& run) {
   return events;
 }
 
+void add_stage_memory(const ParallelRun& run, Events& events) {
+  for (uint32_t stage = 0; stage < run.memory.size(); ++stage) {
+    const StageMemory& memory = run.memory[stage];
+    const auto add = [&](SimTime at, Bytes held) {
+      events.add_counter(str_cat("memory of stage ", stage), {stage, 0}, at,
+                         str_cat("\"held\":", held.count()));
+    };
+    add(SimTime(), memory.at_start);
+    for (size_t i = 0; i < memory.after_pass.size(); ++i) {
+      add(run.timeline.end[run.lowered.pass_ends[stage][i]], memory.after_pass[i]);
+    }
+  }
+}
+
 }  // namespace
 
 std::string chrome_trace(const Problem& problem, const Run& run) {
@@ -197,7 +211,9 @@ std::string chrome_trace(const Problem& problem, const Run& run) {
 }
 
 std::string chrome_trace(const ParallelRun& run) {
-  return rank_events(run).file();
+  Events events = rank_events(run);
+  add_stage_memory(run, events);
+  return events.file();
 }
 
 }  // namespace soapbox::runner

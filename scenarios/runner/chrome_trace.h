@@ -16,7 +16,9 @@ std::string chrome_trace(const Problem& problem, const Run& run);
 
 // The same of a Transformer plan: a process for each stage, and for each of its simulated ranks
 // (one, where ranks are folded) a thread for kernels, one for exchanges that they wait for, one for
-// parameters and gradients, and two for what goes to the next and the previous stage.
+// parameters and gradients, and two for what goes to the next and the previous stage. The memory of
+// a device of each stage is a counter, before the first and after each pass: what passes need only
+// while they run is not in it.
 std::string chrome_trace(const ParallelRun& run);
 
 }  // namespace soapbox::runner

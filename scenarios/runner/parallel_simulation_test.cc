@@ -354,6 +354,30 @@ TEST_F(PlanFiles, TheTraceHoldsEveryTask) {
   }
 }
 
+// Of two stages under 1f1b the first holds the activations of two micro-batches at most, the second
+// of one; in the end they hold what they began with.
+TEST_F(PlanFiles, TheTraceHoldsTheMemoryOfEveryStage) {
+  const json record = run({"simulate", "--model", "llama2_7b", "--cluster", "dgx_a100", "--recipe",
+                           "megatron", "--tp", "4", "--pp", "2", "--micro-batch", "1",
+                           "--global-batch", "8", "--zero", "1", "--trace", "t.json"});
+  const json events = json::parse(text_of("t.json"))["traceEvents"];
+  std::map<std::string, std::vector<int64_t>> held;
+  for (const json& event : events) {
+    if (event["ph"] == "C") held[event["name"]].push_back(event["args"]["held"].get<int64_t>());
+  }
+  ASSERT_EQ(held.size(), 2u);
+  for (const auto& [stage, steps] : held) {
+    const int64_t most_at_once = stage == "memory of stage 0" ? 2 : 1;
+    const int64_t one = steps[1] - steps[0];  // micro-batch, up to a rounding
+    EXPECT_EQ(steps.size(), 1 + 2 * record["microbatches"].get<size_t>());
+    EXPECT_GT(one, 0);
+    const int64_t most = *std::max_element(steps.begin(), steps.end());
+    EXPECT_LE(std::abs(most - steps[0] - most_at_once * one), 2);
+    EXPECT_LT(most, record["peak_memory_bytes"]);
+    EXPECT_EQ(steps.back(), steps.front());
+  }
+}
+
 // What the reader of a config.json did not understand is said wherever the model is used, and a
 // sequence length of the command line counts where operators are placed, too.
 TEST_F(PlanFiles, NotesAndSequenceLengthsReachPlansOfOperators) {

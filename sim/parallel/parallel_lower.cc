@@ -20,6 +20,7 @@ class Lowering {
     const auto ranks = static_cast<size_t>(out_.stages * out_.ranks_per_stage);
     out_.graph = TaskGraph(ranks * ParallelLowered::kResourcesPerRank);
     last_.resize(ranks);
+    out_.pass_ends.resize(static_cast<size_t>(out_.stages));
     reduced_.resize(ranks);
     prefetch_.resize(ranks);
     const auto layers = costs.work.size();
@@ -95,6 +96,7 @@ class Lowering {
       task.layer = static_cast<int32_t>(layer);
       run_layer(task, pass, layer);
     }
+    out_.pass_ends[static_cast<size_t>(stage)].push_back(last_[index(stage, 0)].task);
     send(stage, position, pass);
   }
 

@@ -53,6 +53,8 @@ struct ParallelLowered {
   int32_t stages = 1;
   int32_t ranks_per_stage = 1;  // simulated ones
   bool folded = false;
+  // By stage, for each pass of its order: the last task of its first rank.
+  std::vector<std::vector<TaskId>> pass_ends;
 
   static constexpr uint32_t kResourcesPerRank = 5;
   ResourceId compute_of(int32_t stage, int32_t rank) const {

@@ -61,6 +61,8 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
     }
   }
   if (!splits_backward(shape.schedule)) weight_kept.assign(kept.size(), 0);
+  const double for_good = total.total() + gathered + kWorkspace;
+  memory.at_start = whole(for_good);
   double held = 0;
   double peak_held = 0;
   double peak_transient = 0;
@@ -74,7 +76,7 @@ StageMemory stage_memory(const StageCosts& costs, const PassOrder& order, int32_
     }
     if (pass.kind == PassKind::kBackward) held -= kept[c] - weight_kept[c];
     if (pass.kind == PassKind::kWeight) held -= weight_kept[c];
-    memory.after_pass.push_back(whole(total.total() + gathered + kWorkspace + held));
+    memory.after_pass.push_back(whole(for_good + held));
   }
   memory.peak.parameters = whole(total.parameters);
   memory.peak.gradients = whole(total.gradients);

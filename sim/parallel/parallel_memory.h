@@ -42,6 +42,7 @@ StateBytes state_bytes(const Precision& precision, int32_t zero_stage, double co
 // Memory of one device of a stage over the passes of its schedule.
 struct StageMemory {
   MemoryUse peak;                 // when it is most
+  Bytes at_start;                 // held before the first pass
   std::vector<Bytes> after_pass;  // held after each pass of the order
 };
 

@@ -36,9 +36,10 @@ struct Run {
 // devices with their slow-downs.
 Network shared_network(const Cluster& cluster, const SimulationOptions& options);
 
-// A plan that does not fit the memory is infeasible, or is run regardless.
-// REQUIRES: check_plan() accepts the plan.
+// What becomes of a plan that does not fit the memory: it is infeasible, or is reported regardless.
 enum class MemoryCheck : uint8_t { kRefuse, kRegardless };
+
+// REQUIRES: check_plan() accepts the plan.
 Run simulate(const Problem& problem, const Plan& plan, MemoryCheck check = MemoryCheck::kRefuse);
 
 }  // namespace soapbox
