@@ -71,6 +71,7 @@ double TransformerCosts::collective_s(CollectiveOp op, double bytes,
 
 const TransformerCosts::RankCosts& TransformerCosts::rank_costs(size_t layer, const Strategy& s,
                                                                 int64_t samples) const {
+  const std::lock_guard<std::mutex> lock(knowing_);
   const auto [found, is_new] =
       known_.try_emplace({kind_of_layer_[layer], s.tp, s.dp, s.fsdp, samples / s.dp}, RankCosts());
   RankCosts& rank = found->second;

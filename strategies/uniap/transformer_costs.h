@@ -10,6 +10,7 @@
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -69,6 +70,7 @@ class TransformerCosts : public LayerCosts {
   const ParallelProblem& problem_;
   TransformerCostsOptions options_;
   std::vector<size_t> kind_of_layer_;  // the first layer that equals it
+  mutable std::mutex knowing_;         // a race's threads plan on the same costs
   mutable std::map<std::tuple<size_t, int32_t, int32_t, bool, int64_t>, RankCosts> known_;
 };
 

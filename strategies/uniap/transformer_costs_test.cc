@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <thread>
+#include <vector>
+
 #include "sim/model/encoders.h"
 #include "sim/parallel/simulate_parallel.h"
 #include "sim/parallel/test_parallel.h"
@@ -44,6 +48,24 @@ TEST(TransformerCosts, OneStageIsWhatTheSimulatorSays) {
     EXPECT_NEAR(plan.objective.total_s / simulated_s, 1, 0.02)
         << to_string(plan.tables.strategies[k]);
   }
+}
+
+// Costs are computed once and kept; a race's threads share them. The thread sanitizer judges.
+TEST(TransformerCosts, ThreadsShareThem) {
+  const TestMachine machine(8, 8);
+  const Transformer model = small_gpt(8);
+  const ParallelProblem problem = machine.problem(model);
+  const TransformerCosts costs(problem, {});
+  const auto objective = [&](size_t strategy) {
+    return uniform(costs, {}, 1, 1, 64, strategy).objective.total_s;
+  };
+  std::array<double, 2> together = {};
+  std::vector<std::thread> threads;
+  for (double& one : together) threads.emplace_back([&] { one = objective(1); });
+  for (std::thread& thread : threads) thread.join();
+  const TransformerCosts fresh(problem, {});
+  EXPECT_EQ(together[0], uniform(fresh, {}, 1, 1, 64, 1).objective.total_s);
+  EXPECT_EQ(together[0], together[1]);
 }
 
 TEST(TransformerCosts, PipelinesAreWithinTheBubblesThatTheFormulaRoundsOff) {
