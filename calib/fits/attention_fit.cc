@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "calib/fits/held_out.h"
 #include "calib/fits/pattern_search.h"
 #include "sim/base/csv.h"
 #include "sim/cost/kernel_costs.h"
@@ -17,8 +18,8 @@ Result<std::vector<AttentionSample>> read_attention_samples(const std::string& p
   if (!table) return table.error();
   std::vector<AttentionSample> samples;
   for (size_t row = 0; row < table->row_count(); ++row) {
-    const std::string& split = table->text(row, 0);
-    if (split != "train" && split != "test") return table->error(row, 0, "must be train or test");
+    const Result<bool> held_out = read_held_out(*table, row);
+    if (!held_out) return held_out.error();
     const std::string& phase = table->text(row, 1);
     if (phase != "forward" && phase != "backward") {
       return table->error(row, 1, "must be forward or backward");
@@ -40,7 +41,7 @@ Result<std::vector<AttentionSample>> read_attention_samples(const std::string& p
     sample.kernel.causal = causal == "1";
     sample.kernel.backward = phase == "backward";
     sample.seconds = *time * 1e-6;
-    sample.held_out = split == "test";
+    sample.held_out = *held_out;
     samples.push_back(sample);
   }
   return samples;

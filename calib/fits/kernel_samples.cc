@@ -3,6 +3,7 @@
 #include <array>
 #include <string_view>
 
+#include "calib/fits/held_out.h"
 #include "sim/base/csv.h"
 
 namespace soapbox::calib {
@@ -25,9 +26,9 @@ struct Row {
 
 Result<Row> read_row(const CsvTable& table, size_t row, bool named, size_t counts) {
   Row values;
-  const std::string& split = table.text(row, 0);
-  if (split != "train" && split != "test") return table.error(row, 0, "must be train or test");
-  values.held_out = split == "test";
+  const Result<bool> held_out = read_held_out(table, row);
+  if (!held_out) return held_out.error();
+  values.held_out = *held_out;
   size_t column = 1;
   if (named) values.name = table.text(row, column++);
   for (size_t i = 0; i < counts; ++i) {

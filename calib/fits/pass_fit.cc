@@ -5,6 +5,7 @@
 #include <functional>
 #include <string_view>
 
+#include "calib/fits/held_out.h"
 #include "sim/base/csv.h"
 
 namespace soapbox::calib {
@@ -17,9 +18,9 @@ Result<std::vector<PassSample>> read_pass_samples(const std::string& path) {
   std::vector<PassSample> samples;
   for (size_t row = 0; row < table->row_count(); ++row) {
     PassSample sample;
-    const std::string& split = table->text(row, 0);
-    if (split != "train" && split != "test") return table->error(row, 0, "must be train or test");
-    sample.held_out = split == "test";
+    const Result<bool> held_out = read_held_out(*table, row);
+    if (!held_out) return held_out.error();
+    sample.held_out = *held_out;
     size_t family = 0;
     while (family < kMemoryFamilies &&
            to_string(static_cast<MemoryFamily>(family)) != table->text(row, 1)) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <string_view>
 
+#include "calib/fits/held_out.h"
 #include "sim/base/csv.h"
 
 namespace soapbox::calib {
@@ -39,9 +40,9 @@ Result<std::vector<ProductSample>> read_product_samples(const std::string& path,
   std::vector<ProductSample> samples;
   for (size_t row = 0; row < table->row_count(); ++row) {
     ProductSample sample;
-    const std::string& split = table->text(row, 0);
-    if (split != "train" && split != "test") return table->error(row, 0, "must be train or test");
-    sample.held_out = split == "test";
+    const Result<bool> held_out = read_held_out(*table, row);
+    if (!held_out) return held_out.error();
+    sample.held_out = *held_out;
     std::array<int64_t, 4> sides{};
     for (size_t i = 0; i < sides.size(); ++i) {
       const Result<int64_t> side = table->count(row, 2 + i);

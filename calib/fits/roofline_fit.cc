@@ -224,15 +224,20 @@ std::string to_toml(const RooflineFit& fit, const FittedDevice& device) {
                   report.host_floor_us, report.intercept_us);
     text += line;
   }
-  text += str_cat("measured_on = \"", device.name, "\"\nsource = \"", device.source,
-                  "\"\ntype = \"fp32\"\nmemory_efficiency = ", fit.shape.memory_efficiency, "\n");
+  return str_cat(text, "measured_on = \"", device.name, "\"\nsource = \"", device.source, "\"\n",
+                 shape_toml(fit.shape));
+}
+
+std::string shape_toml(const RooflineShape& shape) {
+  std::string text =
+      str_cat("type = \"fp32\"\nmemory_efficiency = ", shape.memory_efficiency, "\n");
   for (size_t kind = 0; kind < kProductKinds; ++kind) {
-    const ProductShape& shape = fit.shape.products[kind];
+    const ProductShape& product = shape.products[kind];
     text +=
-        str_cat("\n[", to_string(static_cast<ProductKind>(kind)), "]\nlatency = ", shape.latency,
-                "\nramp = ", shape.ramp, "\nlong_k_penalty = ", shape.long_k_penalty,
-                "\nmax_split = ", shape.max_split, "\ntiles = [\n");
-    for (const Tile& tile : shape.tiles) {
+        str_cat("\n[", to_string(static_cast<ProductKind>(kind)), "]\nlatency = ", product.latency,
+                "\nramp = ", product.ramp, "\nlong_k_penalty = ", product.long_k_penalty,
+                "\nmax_split = ", product.max_split, "\ntiles = [\n");
+    for (const Tile& tile : product.tiles) {
       text += str_cat("  {m = ", tile.m, ", n = ", tile.n, ", efficiency = ", tile.efficiency,
                       ", passes = ", tile.passes, "},\n");
     }

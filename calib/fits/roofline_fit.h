@@ -56,4 +56,7 @@ RooflineFit fit_roofline(const KernelSamples& samples, const FittedDevice& devic
 // The file that profiles name: scenarios/profiles/fits/NAME.toml.
 std::string to_toml(const RooflineFit& fit, const FittedDevice& device);
 
+// What any fit's file says of the shape, after its source.
+std::string shape_toml(const RooflineShape& shape);
+
 }  // namespace soapbox::calib

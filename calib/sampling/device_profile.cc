@@ -235,23 +235,10 @@ std::string fit_toml(const SampleFile& file, const RooflineShape& shape,
                   family.family == "stream" ? "bytes" : "FLOPs");
     text += line;
   }
-  text += str_cat(
-      "measured_on = \"", file.header.processor.id, "\"\nsource = \"", file.header.library,
-      file.header.sm_count > 0 ? ", CUPTI, " : ", thread CPU time, ", file.header.started_at,
-      "\"\ntype = \"fp32\"\nmemory_efficiency = ", shape.memory_efficiency, "\n");
-  for (size_t kind = 0; kind < kProductKinds; ++kind) {
-    const ProductShape& product = shape.products[kind];
-    text +=
-        str_cat("\n[", to_string(static_cast<ProductKind>(kind)), "]\nlatency = ", product.latency,
-                "\nramp = ", product.ramp, "\nlong_k_penalty = ", product.long_k_penalty,
-                "\nmax_split = ", product.max_split, "\ntiles = [\n");
-    for (const Tile& tile : product.tiles) {
-      text += str_cat("  {m = ", tile.m, ", n = ", tile.n, ", efficiency = ", tile.efficiency,
-                      ", passes = ", tile.passes, "},\n");
-    }
-    text += "]\n";
-  }
-  return text;
+  return str_cat(text, "measured_on = \"", file.header.processor.id, "\"\nsource = \"",
+                 file.header.library,
+                 file.header.sm_count > 0 ? ", CUPTI, " : ", thread CPU time, ",
+                 file.header.started_at, "\"\n", shape_toml(shape));
 }
 
 // A cost model finds a piece by kind, phase, extents and window: elementwise operators of one shape

@@ -145,13 +145,12 @@ class Writer {
   }
 
   void add_memory(const MemoryStep& step) {
+    std::string args;
+    for (const auto& [name, bytes] : components_of(step.use)) {
+      args += str_cat(args.empty() ? "" : ",", quoted(std::string(name)), ":", bytes.count());
+    }
     events_.add_counter(str_cat("memory of ", cluster().device_name(step.device)),
-                        track_of(compute_resource(step.device)), step.from,
-                        str_cat("\"parameters\":", step.use.parameters.count(),
-                                ",\"gradients\":", step.use.gradients.count(),
-                                ",\"optimizer\":", step.use.optimizer.count(),
-                                ",\"activations\":", step.use.activations.count(),
-                                ",\"buffers\":", step.use.buffers.count()));
+                        track_of(compute_resource(step.device)), step.from, args);
   }
 
   const Problem& problem_;

@@ -27,9 +27,8 @@ struct SearchOptions {
 
 // Of searchers and planners alike.
 Error unknown_method(const std::string& name) {
-  std::vector<std::string> known = row_names(strategies::searcher_table());
-  std::ranges::copy(row_names(strategies::uniap::planner_table()), std::back_inserter(known));
-  std::ranges::sort(known);
+  const auto known =
+      sorted_row_names(strategies::searcher_table(), strategies::uniap::planner_table());
   return usage_error(str_cat("search: ", unknown_name("--method", name, known)));
 }
 

@@ -80,9 +80,7 @@ Result<bool> is_parallel(const Arguments& arguments, const std::optional<PlanFil
 
 // Of either kind of recipe, so that the nearest name may be of the other.
 Status check_recipe_name(const std::string& name) {
-  std::vector<std::string> known = row_names(strategies::recipe_table());
-  std::ranges::copy(row_names(parallel_recipe_table()), std::back_inserter(known));
-  std::ranges::sort(known);
+  const auto known = sorted_row_names(strategies::recipe_table(), parallel_recipe_table());
   if (std::find(known.begin(), known.end(), name) != known.end()) return ok();
   return usage_error(str_cat("simulate: ", unknown_name("--recipe", name, known)));
 }

@@ -8,12 +8,11 @@ void add_memory(Record& record, const Report& report, const std::string& reason)
   record.add("feasible", reason.empty());
   record.add("reason", reason);
   record.add("peak_memory_bytes", report.memory.total().count());
-  record.add("memory_by_component",
-             results::Cell::Counts{{"parameters", report.memory.parameters.count()},
-                                   {"gradients", report.memory.gradients.count()},
-                                   {"optimizer", report.memory.optimizer.count()},
-                                   {"activations", report.memory.activations.count()},
-                                   {"buffers", report.memory.buffers.count()}});
+  results::Cell::Counts components;
+  for (const auto& [name, bytes] : components_of(report.memory)) {
+    components.emplace_back(name, bytes.count());
+  }
+  record.add("memory_by_component", std::move(components));
   record.add("available_memory_bytes", report.available_memory.count());
 }
 

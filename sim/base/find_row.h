@@ -1,6 +1,8 @@
 // Looks a name up in a table: rows that have a member `name`.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,15 @@ template <class Table>
 std::vector<std::string> row_names(const Table& table) {
   std::vector<std::string> names;
   for (const auto& row : table) names.emplace_back(row.name);
+  return names;
+}
+
+// Of several tables, where a name may be of any of them.
+template <class... Tables>
+std::vector<std::string> sorted_row_names(const Tables&... tables) {
+  std::vector<std::string> names;
+  (std::ranges::copy(row_names(tables), std::back_inserter(names)), ...);
+  std::ranges::sort(names);
   return names;
 }
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <vector>
 
+#include "sim/base/find_row.h"
 #include "sim/base/str.h"
 
 namespace soapbox {
@@ -33,12 +34,9 @@ std::string to_string(NetworkModel network) {
 }
 
 Result<NetworkModel> parse_network_model(std::string_view text) {
-  std::vector<std::string> names;
-  for (const NetworkModelRow& row : kNetworkModels) {
-    if (row.name == text) return row.value;
-    names.emplace_back(row.name);
-  }
-  return bad_input(unknown_name("network model", text, names));
+  const Result<const NetworkModelRow*> row = find_row(kNetworkModels, "network model", text);
+  if (!row) return row.error();
+  return (*row)->value;
 }
 
 std::string to_string(const SimulationOptions& options) {

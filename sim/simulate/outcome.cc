@@ -2,19 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "sim/base/str.h"
 
 namespace soapbox {
 
+std::array<std::pair<std::string_view, Bytes>, 5> components_of(const MemoryUse& use) {
+  return {{{"parameters", use.parameters},
+           {"gradients", use.gradients},
+           {"optimizer", use.optimizer},
+           {"activations", use.activations},
+           {"buffers", use.buffers}}};
+}
+
 std::string_view largest_component(const MemoryUse& use) {
-  const std::pair<std::string_view, Bytes> parts[] = {{"parameters", use.parameters},
-                                                      {"gradients", use.gradients},
-                                                      {"optimizer", use.optimizer},
-                                                      {"activations", use.activations},
-                                                      {"buffers", use.buffers}};
-  return std::ranges::max_element(parts, {}, &std::pair<std::string_view, Bytes>::second)->first;
+  const auto parts = components_of(use);
+  return std::ranges::max_element(parts, {}, [](const auto& part) { return part.second; })->first;
 }
 
 std::string gibibytes_text(Bytes bytes) {

@@ -2,9 +2,11 @@
 // error.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -24,6 +26,8 @@ struct MemoryUse {
   Bytes total() const { return parameters + gradients + optimizer + activations + buffers; }
   friend bool operator==(const MemoryUse&, const MemoryUse&) = default;
 };
+// Its parts by name, in their order.
+std::array<std::pair<std::string_view, Bytes>, 5> components_of(const MemoryUse& use);
 // The name of its largest part.
 std::string_view largest_component(const MemoryUse& use);
 
